@@ -1,0 +1,68 @@
+"""Every error that netcode raises, as one tree.
+
+    NetcodeError
+    ├── UsageError            (also a ValueError) the program uses netcode wrongly: the text names the fix
+    │   ├── ProtocolError     a Protocol, Entity, Input or Message is declared wrongly
+    │   └── StaleEntityError  an entity that has despawned was read or written
+    ├── JoinError             this player cannot take part; the text says what to do
+    │   ├── Unreachable       nobody answered: server not there, blocked, or too slow
+    │   ├── Refused           the server answered "no" (room full, kicked at the door, draining)
+    │   └── ProtocolMismatch  both ends disagree about the game's declarations; names class and field
+    ├── Disconnected          the link or the session has ended; ``reason`` says why
+    ├── SendQueueFull         more was sent than the link could carry; the message was not taken
+    └── WireError             bytes from the network do not make sense; never leaves netcode
+
+``WireError`` is raised by every parser and by nothing else, and is caught, counted and turned
+into a drop or a disconnect before user code could see it.
+"""
+
+
+class NetcodeError(Exception):
+    """Root of the tree."""
+
+
+class UsageError(NetcodeError, ValueError):
+    """The program uses netcode wrongly. The message names the fix."""
+
+
+class ProtocolError(UsageError):
+    """A protocol, entity, input or message class is declared wrongly."""
+
+
+class StaleEntityError(UsageError):
+    """An entity was used after it despawned (or left this client's view)."""
+
+
+class JoinError(NetcodeError):
+    """This player cannot take part in the game."""
+
+
+class Unreachable(JoinError):
+    """Nobody answered in time."""
+
+
+class Refused(JoinError):
+    """The server answered, and said no."""
+
+
+class ProtocolMismatch(JoinError):
+    """Client and server were built from different declarations."""
+
+
+class Disconnected(NetcodeError):
+    """The session is over.
+
+    ``reason`` is a short text for people: ``"left"``, ``"kicked: spamming"``, ``"timed out"``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SendQueueFull(NetcodeError):
+    """A channel's bounded queue is full. The message was not taken: try later or drop it."""
+
+
+class WireError(NetcodeError):
+    """Bytes that do not make sense. Internal: counted and dropped, never shown to user code."""
