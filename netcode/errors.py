@@ -1,13 +1,13 @@
 """Every error that netcode raises, as one tree.
 
     NetcodeError
-    ├── UsageError            (also a ValueError) the program uses netcode wrongly: the text names the fix
+    ├── UsageError            (a ValueError too) netcode is used wrongly: the text names the fix
     │   ├── ProtocolError     a Protocol, Entity, Input or Message is declared wrongly
     │   └── StaleEntityError  an entity that has despawned was read or written
     ├── JoinError             this player cannot take part; the text says what to do
     │   ├── Unreachable       nobody answered: server not there, blocked, or too slow
     │   ├── Refused           the server answered "no" (room full, kicked at the door, draining)
-    │   └── ProtocolMismatch  both ends disagree about the game's declarations; names class and field
+    │   └── ProtocolMismatch  both ends declare the game differently; names class and field
     ├── Disconnected          the link or the session has ended; ``reason`` says why
     ├── SendQueueFull         more was sent than the link could carry; the message was not taken
     └── WireError             bytes from the network do not make sense; never leaves netcode

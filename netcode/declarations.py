@@ -1,0 +1,199 @@
+"""What a game declares: its entities, its inputs and its messages.
+
+All three are classes whose attributes are fields. A metaclass gathers the fields and gives every
+subclass ``__slots__``, so that a misspelt attribute raises instead of being silently kept on one
+machine only.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Protocol, Self
+
+from netcode import fields as f
+from netcode.errors import ProtocolError, StaleEntityError, UsageError
+from netcode.link.delivery import RELIABLE, Delivery
+
+
+class _Declared(type):
+    """Gathers the fields of a class, those of its bases first, and forbids other attributes."""
+
+    fields: tuple[f.Field[Any], ...]
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
+    ) -> "_Declared":
+        namespace.setdefault("__slots__", ())
+        cls = super().__new__(mcls, name, bases, namespace, **options)
+        inherited = [field for base in bases for field in getattr(base, "fields", ())]
+        own = [value for value in namespace.values() if isinstance(value, f.Field)]
+        for field in own:
+            if field.name.startswith("_") or field.name in _RESERVED:
+                raise ProtocolError(f"{name}.{field.name}: this name is taken, choose another")
+        cls.fields = (*inherited, *own)
+        return cls
+
+
+_RESERVED = frozenset({"fields", "alive", "handle", "mine"})
+
+
+class _TableOfEntity(Protocol):
+    def read(self, row: int, field: f.Field[Any]) -> Any: ...
+    def write(self, row: int, field: f.Field[Any], value: Any) -> None: ...
+    def handle(self, row: int) -> int: ...
+    def is_mine(self, row: int) -> bool: ...
+
+
+class _Gone:
+    """Stands in for the table of an entity that has despawned."""
+
+    def read(self, row: int, field: f.Field[Any]) -> Any:
+        raise StaleEntityError(
+            f"{field} was read after its entity despawned: keep entities only while `alive`"
+        )
+
+    def write(self, row: int, field: f.Field[Any], value: Any) -> None:
+        raise StaleEntityError(
+            f"{field} was written after its entity despawned: keep entities only while `alive`"
+        )
+
+    def handle(self, row: int) -> int:
+        return f.NO_HANDLE
+
+    def is_mine(self, row: int) -> bool:
+        return False
+
+
+GONE = _Gone()
+
+
+class Entity(metaclass=_Declared):
+    """One thing in the world. Subclass it and declare its fields.
+
+    An entity is a view of one row of its class's table: reading and writing an attribute reads
+    and writes one cell. Make entities with ``world.spawn(Ship, x=0)``, never by calling the
+    class. Assigning an undeclared attribute raises `AttributeError`.
+    """
+
+    __slots__ = ("__weakref__", "_row", "_table")
+    fields: ClassVar[tuple[f.Field[Any], ...]] = ()
+    _table: _TableOfEntity
+    _row: int
+
+    def __init__(self) -> None:
+        raise UsageError(
+            f"entities live in a world: use world.spawn({type(self).__name__}, ...) instead"
+        )
+
+    def _get(self, field: f.Field[Any]) -> Any:
+        return self._table.read(self._row, field)
+
+    def _set(self, field: f.Field[Any], value: Any) -> None:
+        self._table.write(self._row, field, value)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the entity is still in its world (on a client: in view)."""
+        return self._table is not GONE
+
+    @property
+    def mine(self) -> bool:
+        """On a client: whether this player controls the entity. On a server: always False."""
+        return self._table.is_mine(self._row)
+
+    @property
+    def handle(self) -> int:
+        """The entity's number within its class, the same on every machine; -1 once it is gone."""
+        return self._table.handle(self._row)
+
+    def __repr__(self) -> str:
+        if not self.alive:
+            return f"<{type(self).__name__} (despawned)>"
+        values = ", ".join(f"{field.name}={self._get(field)!r}" for field in self.fields)
+        return f"<{type(self).__name__} {values}>"
+
+
+class _Record(metaclass=_Declared):
+    """A value of its own: what Input and Message have in common."""
+
+    __slots__ = ("_values",)
+    fields: ClassVar[tuple[f.Field[Any], ...]] = ()
+    _values: dict[str, Any]
+
+    def __init__(self, **values: Any) -> None:
+        self._values = {field.name: field.default for field in self.fields}
+        for name, value in values.items():
+            if name not in self._values:
+                raise UsageError(unknown_field(type(self), name))
+            setattr(self, name, value)
+
+    def _get(self, field: f.Field[Any]) -> Any:
+        return self._values[field.name]
+
+    def _set(self, field: f.Field[Any], value: Any) -> None:
+        self._values[field.name] = field.check(value)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._values == getattr(other, "_values", None)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self._values.items())
+        return f"{type(self).__name__}({values})"
+
+
+class Input(_Record):
+    """What a player wants during one tick: subclass it and declare its fields.
+
+    Held inputs (a stick, a pressed key) keep their latest value until the next tick. Fields with
+    ``edge=True`` accumulate: a Bool is true if it was true in any frame since the last tick, a
+    number is the sum.
+    """
+
+    def merged_with(self, later: Self) -> Self:
+        """This not yet consumed input with a later frame's on top: edges accumulate."""
+        merged = type(self)(**later._values)
+        for field in self.fields:
+            if not getattr(field, "edge", False):
+                continue
+            before, after = self._values[field.name], later._values[field.name]
+            both = (before or after) if isinstance(field, f.Bool) else before + after
+            merged._values[field.name] = both
+        return merged
+
+    def held(self) -> Self:
+        """This input as it goes on when nothing new is said: edges are back at rest."""
+        rest = type(self)(**self._values)
+        for field in self.fields:
+            if getattr(field, "edge", False):
+                rest._values[field.name] = field.default
+        return rest
+
+
+class Message(_Record):
+    """Something said once, from one end to the other: subclass it and declare its fields.
+
+    Reliable and ordered unless the class says otherwise:
+    ``class Spark(nc.Message, delivery=nc.UNRELIABLE)``.
+    """
+
+    delivery: ClassVar[Delivery] = RELIABLE
+
+    def __init_subclass__(cls, *, delivery: Delivery | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if delivery is not None:
+            cls.delivery = delivery
+
+
+def unknown_field(cls: type[Entity] | type[_Record], name: str) -> str:
+    """The sentence that tells a programmer that ``cls`` has no such field."""
+    known = ", ".join(field.name for field in cls.fields) or "none"
+    return f"{cls.__name__} has no field {name!r}; its fields are: {known}"
+
+
+def values_of(record: _Record) -> Mapping[str, Any]:
+    """The values of an input or a message by field name."""
+    return record._values
+
+
+def field_names(cls: type[Entity] | type[_Record]) -> Iterator[str]:
+    return (field.name for field in cls.fields)

@@ -1,0 +1,588 @@
+"""Fields: how one declared attribute becomes small integers, and back.
+
+Every field knows three forms of its value:
+
+* the **value** that a program reads and writes (``float``, ``str``, an entity …),
+* the **cell**: what a numpy column stores for it (a float, an id of a text, a handle),
+* the **quantised** form: one or more *lanes* of non-negative ``int32``, each with a fixed
+  number of bits. Only this form is compared, remembered and sent.
+
+Quantising rounds to the nearest step with ``floor(x + 0.5)`` and clamps what is out of range;
+the caller counts the clamped cells and warns once. The scalar methods (`encode`, `decode`) and
+the column methods (`quantise`, `dequantise`) agree bit for bit.
+"""
+
+import enum
+import math
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netcode.errors import ProtocolError, UsageError, WireError
+
+T = TypeVar("T")
+E = TypeVar("E", bound=enum.Enum)
+Column: TypeAlias = NDArray[Any]
+Lanes: TypeAlias = NDArray[np.int32]
+Clamped: TypeAlias = NDArray[np.bool_]
+
+MAX_LANE_BITS = 31
+"""A lane is a non-negative int32: it has 31 bits and survives JavaScript's bit operations."""
+
+MAX_TEXT_BYTES = 255
+"""The length of a text goes on the wire as one byte."""
+
+ROW_BITS = 16
+GENERATIONS = (1 << 15) - 1
+"""A handle is generation << 16 | row. With the generation below 2**15 - 1, handle + 1 still fits
+31 bits, so that a reference is a lane like any other."""
+
+NO_HANDLE = -1
+"""The cell of a reference to nothing. On the wire a reference is its handle + 1."""
+
+TAU = 2.0 * math.pi
+_INT64_EDGE = 1 << 62
+
+
+class Context(Protocol):
+    """What a field needs to know of the world that its column belongs to."""
+
+    def text_id(self, text: str) -> int: ...
+    def text(self, text_id: int) -> str: ...
+    def handle_of(self, target: Any, class_name: str) -> int: ...
+    def entity_at(self, class_name: str, handle: int) -> Any: ...
+
+
+class Holder(Protocol):
+    """Whatever a field is declared on: it stores the values, the field only names them."""
+
+    def _get(self, field: "Field[Any]") -> Any: ...
+    def _set(self, field: "Field[Any]", value: Any) -> None: ...
+
+
+class Field(Generic[T]):
+    """One declared attribute. ``Ship.hull`` is the field, ``ship.hull`` its value."""
+
+    dtype: Any = np.float64
+    """Of the column's cells."""
+    cell_shape: tuple[int, ...] = ()
+    """``()`` for one number per row, ``(2,)`` for a Vec2 and so on."""
+    lane_bits: tuple[int, ...] = ()
+    """Bits of each quantised lane."""
+    blends: bool = False
+    """Whether a value between two snapshots may be shown between its two ends."""
+
+    def __init__(self, *, default: T, only_owner: bool = False) -> None:
+        self.name = ""
+        self.owner_name = ""
+        self.index = -1
+        self.default = default
+        self.only_owner = only_owner
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if self.name:
+            raise ProtocolError(
+                f"{owner.__name__}.{name} shares its field object with {self}: "
+                "make a new field for every attribute"
+            )
+        self.name = name
+        self.owner_name = owner.__name__
+
+    def __repr__(self) -> str:
+        return f"{self.owner_name}.{self.name}" if self.name else type(self).__name__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: Holder, owner: type) -> T: ...
+    def __get__(self, instance: Holder | None, owner: type) -> Self | T:
+        if instance is None:
+            return self
+        return cast(T, instance._get(self))
+
+    def __set__(self, instance: Holder, value: T) -> None:
+        instance._set(self, value)
+
+    # -- one value ---------------------------------------------------------------------------
+
+    def check(self, value: Any) -> T:
+        """The value in its proper type. Raises `UsageError` for a value of the wrong kind."""
+        raise NotImplementedError
+
+    def to_cell(self, value: Any, context: Context) -> Any:
+        """What the column stores for ``value``. Raises `UsageError` for a wrong type."""
+        return self.check(value)
+
+    def from_cell(self, cell: Any, context: Context) -> T:
+        """The value that a stored cell stands for."""
+        return cast(T, cell)
+
+    def encode(self, value: T, context: Context) -> tuple[int, ...]:
+        """The lanes of one value, clamped into range."""
+        lanes, _ = self.quantise(self.column_of([self.to_cell(value, context)]))
+        return tuple(int(lane) for lane in lanes[0])
+
+    def decode(self, lanes: Sequence[int], context: Context) -> T:
+        """The value of one set of lanes."""
+        column = self.dequantise(np.array([lanes], dtype=np.int32))
+        cell = column[0]
+        return self.from_cell(cell.tolist() if self.cell_shape else cell.item(), context)
+
+    # -- columns -----------------------------------------------------------------------------
+
+    def column_of(self, cells: Sequence[Any]) -> Column:
+        return np.array(cells, dtype=self.dtype).reshape(len(cells), *self.cell_shape)
+
+    def new_column(self, rows: int) -> Column:
+        """A column of zeros for ``rows`` rows."""
+        return np.zeros((rows, *self.cell_shape), dtype=self.dtype)
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        """The lanes, int32 of shape (rows, lanes), and which rows had to be clamped."""
+        raise NotImplementedError
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        """The column that these lanes stand for. Takes any int32 of shape (rows, lanes)."""
+        raise NotImplementedError
+
+    def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
+        """Between two columns: ``share`` 0 is before, 1 is after; discrete fields keep before."""
+        return before
+
+    def describe(self) -> dict[str, Any]:
+        """What both ends must agree on, as plain JSON values."""
+        return {
+            "kind": type(self).__name__,
+            "lane_bits": list(self.lane_bits),
+            "only_owner": self.only_owner,
+        }
+
+
+def _number(field: Field[Any], value: Any) -> float:
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        return float(value)
+    raise UsageError(f"{field} takes a number, not {value!r}")
+
+
+def _range_default(low: float, high: float) -> float:
+    return 0.0 if low <= 0.0 <= high else low
+
+
+class _Steps:
+    """A range cut into equal steps: the arithmetic that Float, Vec2 and Vec3 share."""
+
+    def __init__(self, low: float, high: float, step: float) -> None:
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ProtocolError(f"the range {low}..{high} must be finite and low < high")
+        if not (math.isfinite(step) and step > 0.0):
+            raise ProtocolError(f"step must be a number above 0, not {step}")
+        self.low, self.high, self.step = float(low), float(high), float(step)
+        self.top = math.floor((high - low) / step + 0.5)
+        if self.top < 1:
+            raise ProtocolError(f"step {step} is wider than the range {low}..{high}")
+        if self.top.bit_length() > MAX_LANE_BITS:
+            raise ProtocolError(
+                f"{low}..{high} in steps of {step} needs more than {MAX_LANE_BITS} bits: "
+                "take a narrower range or a coarser step"
+            )
+        self.bits = self.top.bit_length()
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        scaled = np.floor((column - self.low) / self.step + 0.5)
+        inside = (scaled >= 0) & (scaled <= self.top)
+        lanes = np.where(inside, scaled, np.where(scaled > self.top, self.top, 0))
+        return lanes.astype(np.int32), ~inside
+
+    def dequantise(self, lanes: Lanes) -> NDArray[np.float64]:
+        return np.asarray(self.low + np.minimum(lanes, self.top) * self.step)
+
+    def describe(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high, "step": self.step}
+
+
+class Float(Field[float]):
+    """A number in ``low..high``, kept to the nearest ``step`` when it is sent."""
+
+    blends = True
+
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        *,
+        step: float,
+        default: float | None = None,
+        edge: bool = False,
+        only_owner: bool = False,
+    ) -> None:
+        super().__init__(
+            default=_range_default(low, high) if default is None else float(default),
+            only_owner=only_owner,
+        )
+        self.steps = _Steps(low, high, step)
+        self.edge = edge
+        self.lane_bits = (self.steps.bits,)
+
+    def check(self, value: Any) -> float:
+        return _number(self, value)
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        lanes, clamped = self.steps.quantise(column)
+        return lanes[:, None], clamped
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        return self.steps.dequantise(lanes[:, 0])
+
+    def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
+        return np.asarray(before + (after - before) * share)
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), **self.steps.describe()}
+
+
+class _Vector(Field[tuple[float, ...]]):
+    dimensions = 0
+    blends = True
+
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        *,
+        step: float,
+        default: tuple[float, ...] | None = None,
+        only_owner: bool = False,
+    ) -> None:
+        self.steps = _Steps(low, high, step)
+        self.cell_shape = (self.dimensions,)
+        self.lane_bits = (self.steps.bits,) * self.dimensions
+        start = (_range_default(low, high),) * self.dimensions
+        super().__init__(default=start if default is None else default, only_owner=only_owner)
+
+    def check(self, value: Any) -> tuple[float, ...]:
+        try:
+            numbers = tuple(_number(self, part) for part in value)
+        except TypeError:
+            numbers = ()
+        if len(numbers) != self.dimensions:
+            raise UsageError(f"{self} takes {self.dimensions} numbers, not {value!r}")
+        return numbers
+
+    def from_cell(self, cell: Any, context: Context) -> tuple[float, ...]:
+        return tuple(cell)
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        lanes, clamped = self.steps.quantise(column)
+        return lanes, np.asarray(clamped.any(axis=1))
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        return self.steps.dequantise(lanes)
+
+    def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
+        return before + (after - before) * share[:, None]
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), **self.steps.describe()}
+
+
+class Vec2(_Vector):
+    """Two numbers in ``low..high``, each kept to the nearest ``step``; reads as a tuple."""
+
+    dimensions = 2
+
+
+class Vec3(_Vector):
+    """Three numbers in ``low..high``, each kept to the nearest ``step``; reads as a tuple."""
+
+    dimensions = 3
+
+
+class Int(Field[int]):
+    """A whole number in ``low..high``."""
+
+    dtype = np.int64
+
+    def __init__(
+        self,
+        low: int,
+        high: int,
+        *,
+        default: int | None = None,
+        edge: bool = False,
+        only_owner: bool = False,
+    ) -> None:
+        if not low < high:
+            raise ProtocolError(f"the range {low}..{high} must have low < high")
+        if (high - low).bit_length() > MAX_LANE_BITS:
+            raise ProtocolError(f"{low}..{high} needs more than {MAX_LANE_BITS} bits")
+        super().__init__(
+            default=int(_range_default(low, high)) if default is None else default,
+            only_owner=only_owner,
+        )
+        self.low, self.high, self.edge = low, high, edge
+        self.lane_bits = ((high - low).bit_length(),)
+
+    def check(self, value: Any) -> int:
+        if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+            return int(value)
+        raise UsageError(f"{self} takes a whole number, not {value!r}")
+
+    def to_cell(self, value: Any, context: Context) -> int:
+        # Python's integers have no end, the column's have.
+        return max(-_INT64_EDGE, min(_INT64_EDGE, self.check(value)))
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        inside = np.clip(column, self.low, self.high)
+        return (inside - self.low).astype(np.int32)[:, None], inside != column
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        return np.minimum(lanes[:, 0].astype(np.int64), self.high - self.low) + self.low
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "low": self.low, "high": self.high}
+
+
+class Bool(Field[bool]):
+    """True or false. As an input with ``edge=True`` a press counts however short it was."""
+
+    dtype = np.bool_
+    lane_bits = (1,)
+
+    def __init__(
+        self, *, default: bool = False, edge: bool = False, only_owner: bool = False
+    ) -> None:
+        super().__init__(default=default, only_owner=only_owner)
+        self.edge = edge
+
+    def check(self, value: Any) -> bool:
+        if isinstance(value, (bool, np.bool_, int)):
+            return bool(value)
+        raise UsageError(f"{self} takes True or False, not {value!r}")
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        return column.astype(np.int32)[:, None], np.zeros(len(column), dtype=np.bool_)
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        return np.asarray(lanes[:, 0] != 0)
+
+
+class Angle(Field[float]):
+    """A direction in radians that wraps around; 2**bits directions are told apart.
+
+    What was sent reads back in 0..2π. It is never out of range, except when it is not finite.
+    """
+
+    blends = True
+
+    def __init__(self, *, bits: int = 10, default: float = 0.0, only_owner: bool = False) -> None:
+        if not 2 <= bits <= 24:
+            raise ProtocolError(f"an angle takes 2 to 24 bits, not {bits}")
+        super().__init__(default=default, only_owner=only_owner)
+        self.bits = bits
+        self.lane_bits = (bits,)
+
+    def check(self, value: Any) -> float:
+        return _number(self, value)
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        finite = np.isfinite(column)
+        turns = np.where(finite, column, 0.0) / TAU
+        turns = turns - np.floor(turns)
+        lanes = np.floor(turns * (1 << self.bits) + 0.5).astype(np.int32) % (1 << self.bits)
+        return lanes[:, None], ~finite
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        return lanes[:, 0] * (TAU / (1 << self.bits))
+
+    def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
+        turn = (after - before + math.pi) % TAU - math.pi
+        return np.asarray((before + turn * share) % TAU)
+
+
+class Quat(Field[tuple[float, ...]]):
+    """A rotation as a unit quaternion (x, y, z, w), sent as its three smallest components.
+
+    The largest component is left out and made positive (q and −q are the same rotation); the
+    others lie within ±1/√2 (the "smallest three" of Glenn Fiedler's snapshot compression).
+    A value that is not of unit length is normalised; one of length zero counts as clamped.
+    """
+
+    cell_shape = (4,)
+    blends = True
+    _LIMIT = math.sqrt(0.5)
+
+    def __init__(
+        self,
+        *,
+        bits: int = 10,
+        default: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0),
+        only_owner: bool = False,
+    ) -> None:
+        if not 4 <= bits <= 20:
+            raise ProtocolError(f"a quaternion takes 4 to 20 bits a component, not {bits}")
+        super().__init__(default=default, only_owner=only_owner)
+        self.bits = bits
+        self.top = (1 << bits) - 2  # an even number of steps, so that zero is one of them
+        self.lane_bits = (2, bits, bits, bits)
+
+    def check(self, value: Any) -> tuple[float, ...]:
+        try:
+            numbers = tuple(_number(self, part) for part in value)
+        except TypeError:
+            numbers = ()
+        if len(numbers) != 4:
+            raise UsageError(f"{self} takes four numbers (x, y, z, w), not {value!r}")
+        return numbers
+
+    def from_cell(self, cell: Any, context: Context) -> tuple[float, ...]:
+        return tuple(cell)
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        with np.errstate(all="ignore"):
+            length = np.sqrt((column * column).sum(axis=1))
+            good = np.isfinite(length) & (length > 0)
+            unit = np.where(good[:, None], column / length[:, None], (0.0, 0.0, 0.0, 1.0))
+        rows = np.arange(len(unit))
+        largest = np.abs(unit).argmax(axis=1)
+        unit = unit * np.where(unit[rows, largest] < 0, -1.0, 1.0)[:, None]
+        rest = unit[rows[:, None], _OTHERS[largest]]
+        scaled = np.floor((rest / self._LIMIT + 1.0) * 0.5 * self.top + 0.5)
+        lanes = np.empty((len(unit), 4), dtype=np.int32)
+        lanes[:, 0] = largest
+        lanes[:, 1:] = np.clip(scaled, 0, self.top)
+        return lanes, ~good
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        rest = (np.minimum(lanes[:, 1:], self.top) / self.top * 2.0 - 1.0) * self._LIMIT
+        largest = lanes[:, 0] & 3
+        rows = np.arange(len(lanes))
+        column = np.empty((len(lanes), 4))
+        column[rows[:, None], _OTHERS[largest]] = rest
+        column[rows, largest] = np.sqrt(np.maximum(0.0, 1.0 - (rest * rest).sum(axis=1)))
+        return column
+
+    def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
+        same_side = np.where((before * after).sum(axis=1) < 0, -1.0, 1.0)[:, None]
+        mixed = before + (after * same_side - before) * share[:, None]
+        length = np.sqrt((mixed * mixed).sum(axis=1))[:, None]
+        return np.asarray(mixed / np.maximum(length, 1e-9))
+
+
+_OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+
+
+class Enum(Field[E]):
+    """One member of an `enum.Enum` class. Members are numbered in the order of declaration."""
+
+    dtype = np.int32
+
+    def __init__(self, kind: type[E], *, default: E | None = None, only_owner: bool = False):
+        self.members = list(kind)
+        if len(self.members) < 1:
+            raise ProtocolError(f"{kind.__name__} has no members")
+        super().__init__(
+            default=self.members[0] if default is None else default, only_owner=only_owner
+        )
+        self.kind = kind
+        self.numbers = {member: number for number, member in enumerate(self.members)}
+        self.lane_bits = (max(1, (len(self.members) - 1).bit_length()),)
+
+    def check(self, value: Any) -> E:
+        if isinstance(value, self.kind):
+            return value
+        raise UsageError(f"{self} takes a {self.kind.__name__}, not {value!r}")
+
+    def to_cell(self, value: Any, context: Context) -> int:
+        return self.numbers[self.check(value)]
+
+    def from_cell(self, cell: Any, context: Context) -> E:
+        return cast(E, self.members[cell])
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        inside = np.clip(column, 0, len(self.members) - 1)
+        return inside.astype(np.int32)[:, None], inside != column
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        return np.minimum(lanes[:, 0], len(self.members) - 1)
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "members": [member.name for member in self.members]}
+
+
+class Text(Field[str]):
+    """A short text of at most ``max_bytes`` bytes of UTF-8; a longer one is cut."""
+
+    dtype = np.int32
+    lane_bits = (MAX_LANE_BITS,)
+
+    def __init__(self, *, max_bytes: int, default: str = "", only_owner: bool = False) -> None:
+        if not 1 <= max_bytes <= MAX_TEXT_BYTES:
+            raise ProtocolError(f"max_bytes must be 1 to {MAX_TEXT_BYTES}, not {max_bytes}")
+        super().__init__(default=default, only_owner=only_owner)
+        self.max_bytes = max_bytes
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise UsageError(f"{self} takes a text, not {value!r}")
+        data = value.encode("utf-8", "replace")
+        if len(data) > self.max_bytes:
+            data = data[: self.max_bytes]
+        return data.decode("utf-8", "ignore")
+
+    def to_cell(self, value: Any, context: Context) -> int:
+        return context.text_id(self.check(value))
+
+    def from_cell(self, cell: Any, context: Context) -> str:
+        return context.text(cell)
+
+    def from_wire(self, data: bytes) -> str:
+        """The text in these bytes. Raises `WireError` if they are too long or not UTF-8."""
+        if len(data) > self.max_bytes:
+            raise WireError(f"{self}: {len(data)} bytes of text, at most {self.max_bytes}")
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise WireError(f"{self}: not UTF-8") from error
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        return column.astype(np.int32)[:, None], np.zeros(len(column), dtype=np.bool_)
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        return lanes[:, 0]
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "max_bytes": self.max_bytes}
+
+
+class Ref(Field[T | None]):
+    """A reference to an entity, or None: also None while the target is out of view."""
+
+    dtype = np.int32
+    lane_bits = (MAX_LANE_BITS,)
+
+    def __init__(self, target: type[T] | str, *, only_owner: bool = False) -> None:
+        super().__init__(default=None, only_owner=only_owner)
+        self.target = target if isinstance(target, str) else target.__name__
+
+    def check(self, value: Any) -> T | None:
+        if value is None or type(value).__name__ == self.target:
+            return cast("T | None", value)
+        raise UsageError(f"{self} takes a {self.target} or None, not {value!r}")
+
+    def to_cell(self, value: Any, context: Context) -> int:
+        self.check(value)
+        return NO_HANDLE if value is None else context.handle_of(value, self.target)
+
+    def from_cell(self, cell: Any, context: Context) -> T | None:
+        return None if cell < 0 else cast("T | None", context.entity_at(self.target, cell))
+
+    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
+        return (column + 1).astype(np.int32)[:, None], np.zeros(len(column), dtype=np.bool_)
+
+    def dequantise(self, lanes: Lanes) -> Column:
+        return lanes[:, 0] - 1
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "target": self.target}

@@ -1,0 +1,181 @@
+"""A link: one session on one transport.
+
+Driven from outside: the transport delivers, somebody calls `pump` when `next_timer` says so, and
+what has happened is told through callbacks. It knows no event loop and no thread.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netcode.errors import WireError
+from netcode.link import frames
+from netcode.link.liveness import Liveness
+from netcode.link.scheduler import Scheduler
+from netcode.link.session import Channel, Session
+from netcode.transports.base import Lane, Transport
+
+log = logging.getLogger("netcode.link")
+
+BUSY_INTERVAL = 0.005
+"""Seconds between pumps while something waits for room on the transport."""
+
+DATAGRAM_IN_FLIGHT = 48 * 1024
+"""Bytes on their way above which state is not handed over either: it would only be late."""
+
+MAX_BAD_FRAMES = 100
+"""Malformed frames after which a peer is not worth listening to."""
+
+
+@dataclass(slots=True)
+class LinkStats:
+    """Counts of one link."""
+
+    bad_frames: int = 0
+    """Frames that made no sense, and were dropped."""
+    datagrams_held_back: int = 0
+    """Datagrams not sent because the transport was full."""
+
+
+class Link:
+    """Carries a session over a transport until one of them ends.
+
+    ``clock`` gives monotonic seconds. Callbacks: ``on_message(channel, payload)`` in the order
+    of delivery, ``on_datagram(data)`` for state and inputs, ``on_closed(reason)`` exactly once.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        session: Session,
+        clock: Callable[[], float],
+        *,
+        on_message: Callable[[Channel, bytes], None],
+        on_datagram: Callable[[bytes], None],
+        on_closed: Callable[[str], None],
+    ) -> None:
+        self.transport = transport
+        self.session = session
+        self.liveness = Liveness(clock())
+        self.stats = LinkStats()
+        self.closed_because: str | None = None
+        self._clock = clock
+        self._scheduler = Scheduler()
+        self._on_message = on_message
+        self._on_datagram = on_datagram
+        self._on_closed = on_closed
+        transport.start(self._receive, self._transport_closed)
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_because is None
+
+    @property
+    def rtt(self) -> float | None:
+        """Smoothed round trip in seconds, None before the first measurement."""
+        return self.liveness.rtt
+
+    def send(self, channel: Channel, payload: bytes) -> None:
+        """Queue a message and hand over what there is room for.
+
+        Raises `SendQueueFull` if the channel's queue is full, `UsageError` if it is too long.
+        """
+        channel.outgoing.send(payload, self._clock())
+        if self.is_open:
+            self._hand_over()
+
+    def send_datagram(self, data: bytes) -> bool:
+        """Hand a state or input packet over at once; False if the transport is too full for it."""
+        if not self.is_open:
+            return False
+        if self.transport.backlog() > DATAGRAM_IN_FLIGHT:
+            self.stats.datagrams_held_back += 1
+            return False
+        self.transport.send(Lane.UNRELIABLE, data)
+        return True
+
+    def pump(self) -> None:
+        """Do what is due: heartbeat, waiting messages, noticing a dead peer."""
+        if not self.is_open:
+            return
+        now = self._clock()
+        if self.liveness.is_dead(now):
+            self.close(f"nothing heard for {self.liveness.silence(now):.1f} s", say_goodbye=False)
+            return
+        if self.liveness.is_due(now):
+            beat = self.liveness.beat(now, self.session.acknowledgements())
+            self.transport.send(Lane.UNRELIABLE, beat.encode())
+        self._hand_over()
+
+    def next_timer(self) -> float:
+        """When to call `pump` next, on the clock's scale."""
+        if any(not channel.outgoing.is_idle for channel in self.session.channels.values()):
+            return self._clock() + BUSY_INTERVAL
+        return self.liveness.next_beat
+
+    def close(self, reason: str, *, say_goodbye: bool = True) -> None:
+        """End the link, telling the other end why if it can still hear. Idempotent."""
+        if not self.is_open:
+            return
+        self.closed_because = reason
+        if say_goodbye:
+            self.transport.send(Lane.RELIABLE, frames.encode_bye(reason))
+        else:
+            self.transport.close()
+        self._on_closed(reason)
+
+    # ----------------------------------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        channels = self.session.channels.values()
+        while True:
+            frame = self._scheduler.next_frame(channels, self.transport.backlog(), self._clock())
+            if frame is None:
+                return
+            lane, piece = frame
+            self.transport.send(lane, piece.encode())
+
+    def _receive(self, lane: Lane, data: bytes) -> None:
+        if not self.is_open or not data:
+            return
+        now = self._clock()
+        self.liveness.hear(now)
+        try:
+            if data[0] >= frames.FIRST_DATAGRAM:
+                self._on_datagram(data)
+                return
+            frame = frames.decode(data)
+            if isinstance(frame, frames.Heartbeat):
+                self.liveness.hear_beat(frame, now)
+                self.session.acknowledge(frame.acknowledgements)
+                return
+            if isinstance(frame, str):
+                self._ended(frame or "the other end closed the link")
+                return
+            delivered = self.session.receive(lane, frame)
+        except WireError as error:
+            self._bad_frame(lane, error)
+            return
+        for channel, payload in delivered:
+            if not self.is_open:
+                return
+            try:
+                self._on_message(channel, payload)
+            except WireError as error:
+                self._bad_frame(Lane.UNRELIABLE, error)
+
+    def _bad_frame(self, lane: Lane, error: WireError) -> None:
+        self.stats.bad_frames += 1
+        log.debug("dropped a malformed frame: %s", error)
+        # What a reliable lane has lost by being malformed cannot be made up for.
+        if lane in (Lane.RELIABLE, Lane.UNORDERED) or self.stats.bad_frames > MAX_BAD_FRAMES:
+            self.close(f"the other end sent nonsense: {error}")
+
+    def _ended(self, reason: str) -> None:
+        if self.is_open:
+            self.closed_because = reason
+            self.transport.close()
+            self._on_closed(reason)
+
+    def _transport_closed(self, reason: str) -> None:
+        self._ended(reason)

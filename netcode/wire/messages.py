@@ -1,0 +1,85 @@
+"""Typed messages: a number for the class, one for the request, and the values, in msgpack."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgpack
+
+from netcode.declarations import Message
+from netcode.errors import WireError
+from netcode.fields import Context, Field, Text
+
+NO_REQUEST = 0
+"""The request number of a message that asks for no reply."""
+
+MAX_REQUEST = (1 << 31) - 1
+
+
+def encode_message(
+    index: int,
+    message: Message,
+    context: Context,
+    *,
+    request: int = NO_REQUEST,
+    reply: bool = False,
+) -> bytes:
+    """The bytes of a message; ``request`` numbers a request, or names the one it replies to."""
+    values = [_encode(field, message._get(field), context) for field in message.fields]
+    packed: bytes = msgpack.packb([index, -request if reply else request, values])
+    return packed
+
+
+def decode_message(
+    data: bytes, kinds: Sequence[type[Message]], context: Context
+) -> tuple[Message, int, bool]:
+    """The message, its request number, and whether it is a reply. Raises `WireError`."""
+    match unpack(data):
+        case [int(index), int(request), list(values)] if 0 <= index < len(kinds):
+            pass
+        case _:
+            raise WireError("not a message of this game")
+    kind = kinds[index]
+    if len(values) != len(kind.fields) or abs(request) > MAX_REQUEST:
+        raise WireError(f"{kind.__name__} has {len(kind.fields)} fields, not {len(values)}")
+    message = kind()
+    for field, value in zip(kind.fields, values, strict=True):
+        message._values[field.name] = _decode(field, value, context)
+    return message, abs(request), request < 0
+
+
+def unpack(data: bytes) -> Any:
+    """One msgpack value and nothing behind it. Raises `WireError`."""
+    try:
+        return msgpack.unpackb(
+            data,
+            strict_map_key=True,
+            use_list=True,
+            max_str_len=len(data),
+            max_bin_len=len(data),
+            max_array_len=len(data),
+            max_map_len=len(data),
+            max_ext_len=0,
+        )
+    except Exception as error:  # msgpack raises half a dozen unrelated kinds
+        raise WireError(f"not msgpack: {error}") from error
+
+
+def _encode(field: Field[Any], value: Any, context: Context) -> Any:
+    if isinstance(field, Text):
+        return value
+    lanes = field.encode(value, context)
+    return lanes[0] if len(lanes) == 1 else lanes
+
+
+def _decode(field: Field[Any], value: Any, context: Context) -> Any:
+    if isinstance(field, Text):
+        if not isinstance(value, str):
+            raise WireError(f"{field} is a text")
+        return field.from_wire(value.encode("utf-8", "surrogatepass"))
+    lanes = value if isinstance(value, list) else [value]
+    if len(lanes) != len(field.lane_bits):
+        raise WireError(f"{field} has {len(field.lane_bits)} lanes")
+    for lane, width in zip(lanes, field.lane_bits, strict=True):
+        if type(lane) is not int or not 0 <= lane < 1 << width:
+            raise WireError(f"{field}: {lane!r} is not a number of {width} bits")
+    return field.decode(lanes, context)

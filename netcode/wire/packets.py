@@ -1,0 +1,175 @@
+"""The two datagrams of the game: state (server to client) and inputs (client to server).
+
+Both travel on the unreliable lane, are complete in themselves, and stay below `MAX_DATAGRAM`.
+The first byte says what a message on a link is; the link's own frames use the numbers below 16.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netcode.declarations import Input
+from netcode.errors import WireError
+from netcode.fields import Context
+from netcode.wire.bits import BitReader, BitWriter
+
+STATE = 16
+INPUT = 17
+
+NO_TICK = 0xFFFFFFFF
+"""Stands for "no input consumed yet"."""
+
+WINDOW = 64
+"""State packets older than the newest that one acknowledgement speaks of."""
+
+MAX_INPUTS = 32
+"""Inputs in one packet: half a second at 60 ticks a second; older ones are too late anyway."""
+
+_STATE_HEADER = struct.Struct("<BHIBBBHIh")
+_INPUT_HEADER = struct.Struct("<BHBHIIIB")
+
+STATE_HEADER_BYTES = _STATE_HEADER.size
+
+_DEFERRED = 1
+_HEARD = 1
+
+
+@dataclass(slots=True)
+class StateHeader:
+    """What stands at the start of every state packet."""
+
+    sequence: int
+    """Of the session; the lowest 16 bits travel."""
+    tick: int
+    index: int
+    """This is packet ``index`` of the ``count`` packets of its tick."""
+    count: int
+    deferred: bool
+    """Whether something in view had to wait: what is absent is then unknown, not unchanged."""
+    client_packet: int
+    """Lowest 16 bits of the newest input packet that the server has read."""
+    input_tick: int | None
+    """The tick of the last input that the simulation consumed for this player."""
+    earliness: float
+    """Seconds by which that player's newest input came before it was needed; negative if late."""
+
+    def encode(self) -> bytes:
+        return _STATE_HEADER.pack(
+            STATE,
+            self.sequence & 0xFFFF,
+            self.tick,
+            self.index,
+            self.count,
+            _DEFERRED if self.deferred else 0,
+            self.client_packet & 0xFFFF,
+            NO_TICK if self.input_tick is None else self.input_tick,
+            max(-32768, min(32767, round(self.earliness * 1000))),
+        )
+
+
+def decode_state_header(data: bytes) -> tuple[StateHeader, bytes]:
+    """The header (its sequence still 16 bits wide) and the body. Raises `WireError`."""
+    if len(data) < STATE_HEADER_BYTES:
+        raise WireError("a state packet is shorter than its header")
+    _, sequence, tick, index, count, flags, client_packet, input_tick, early = (
+        _STATE_HEADER.unpack_from(data)
+    )
+    if not index < count:
+        raise WireError(f"state packet {index} of {count}")
+    header = StateHeader(
+        sequence=sequence,
+        tick=tick,
+        index=index,
+        count=count,
+        deferred=bool(flags & _DEFERRED),
+        client_packet=client_packet,
+        input_tick=None if input_tick == NO_TICK else input_tick,
+        earliness=early / 1000.0,
+    )
+    return header, data[STATE_HEADER_BYTES:]
+
+
+@dataclass(slots=True)
+class InputPacket:
+    """What a client says thirty times a second."""
+
+    sequence: int
+    """Of the session; the lowest 16 bits travel."""
+    heard: bool
+    """Whether any state packet has arrived yet; without one the next two mean nothing."""
+    newest_state: int
+    """Sequence of the newest state packet that arrived; the lowest 16 bits travel."""
+    window: int
+    """Bit i is set if state packet ``newest_state - 1 - i`` arrived, i below `WINDOW`."""
+    newest_tick: int
+    """The tick of the last of ``inputs``; the others are the ticks before it, without a gap."""
+    inputs: list[tuple[Input, ...]]
+    """Oldest first; each holds one input of every input class, in the protocol's order."""
+
+
+def encode_inputs(packet: InputPacket, context: Context) -> bytes:
+    """The bytes of an input packet; each input that equals the one before costs one bit."""
+    header = _INPUT_HEADER.pack(
+        INPUT,
+        packet.sequence & 0xFFFF,
+        _HEARD if packet.heard else 0,
+        packet.newest_state & 0xFFFF,
+        packet.window & 0xFFFFFFFF,
+        packet.window >> 32,
+        packet.newest_tick,
+        len(packet.inputs),
+    )
+    body = BitWriter()
+    before: list[tuple[int, int]] | None = None
+    for frame in packet.inputs:
+        lanes = [
+            (lane, width)
+            for part in frame
+            for field in part.fields
+            for lane, width in zip(
+                field.encode(part._get(field), context), field.lane_bits, strict=True
+            )
+        ]
+        body.write_one(lanes == before, 1)
+        if lanes != before:
+            for lane, width in lanes:
+                body.write_one(lane, width)
+        before = lanes
+    return header + body.getvalue()
+
+
+def decode_inputs(data: bytes, kinds: Sequence[type[Input]], context: Context) -> InputPacket:
+    """An input packet, its sequences still 16 bits wide. Raises `WireError`."""
+    if len(data) < _INPUT_HEADER.size:
+        raise WireError("an input packet is shorter than its header")
+    _, sequence, flags, newest, low, high, newest_tick, count = _INPUT_HEADER.unpack_from(data)
+    if count > MAX_INPUTS:
+        raise WireError(f"{count} inputs in one packet, at most {MAX_INPUTS}")
+    if newest_tick == NO_TICK or newest_tick + 1 < count:
+        raise WireError("the inputs reach back before tick 0")
+    body = BitReader(data[_INPUT_HEADER.size :])
+    inputs: list[tuple[Input, ...]] = []
+    for _ in range(count):
+        if body.read_one(1):
+            if not inputs:
+                raise WireError("the first input refers to one before it")
+            inputs.append(inputs[-1])
+            continue
+        inputs.append(tuple(_decode_input(kind, body, context) for kind in kinds))
+    body.expect_end()
+    return InputPacket(
+        sequence=sequence,
+        heard=bool(flags & _HEARD),
+        newest_state=newest,
+        window=low | high << 32,
+        newest_tick=newest_tick,
+        inputs=inputs,
+    )
+
+
+def _decode_input(kind: type[Input], body: BitReader, context: Context) -> Input:
+    values = {}
+    for field in kind.fields:
+        lanes = [body.read_one(width) for width in field.lane_bits]
+        values[field.name] = field.decode(lanes, context)
+    return kind(**values)

@@ -1,0 +1,242 @@
+"""A table: all entities of one class, one numpy column per field, rows reused.
+
+A row is taken by ``spawn`` and given back by ``despawn``; its generation tells a new tenant from
+the old one. Tables grow by doubling, so a column array that a program holds on to may become a
+stale copy: take ``table.x`` anew each tick.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netcode.declarations import GONE, Entity, unknown_field
+from netcode.errors import UsageError
+from netcode.fields import GENERATIONS, NO_HANDLE, ROW_BITS, Context, Field, Lanes
+
+E = TypeVar("E", bound=Entity)
+log = logging.getLogger("netcode.world")
+
+MAX_ROWS = 1 << ROW_BITS
+FIRST_ROWS = 16
+NOBODY = 0
+"""The owner of an entity that no player controls. Players are numbered from 1."""
+
+
+class Table(Generic[E]):
+    """All entities of one class.
+
+    ``table.x`` is the column of field ``x`` for the rows in use so far (``size`` of them),
+    including those of despawned entities: combine it with ``alive``. Int columns are int64,
+    Float and Angle float64, Bool bool, Vec2 and Vec3 float64 of shape (size, 2 or 3).
+    """
+
+    def __init__(self, kind: type[E], context: Context) -> None:
+        self.kind = kind
+        self.fields: tuple[Field[Any], ...] = kind.fields
+        self.context = context
+        self.me = NOBODY
+        """On a client: the player whose entities are ``mine``."""
+        self.size = 0
+        self._lanes_of: list[slice] = []
+        start = 0
+        for field in self.fields:
+            self._lanes_of.append(slice(start, start + len(field.lane_bits)))
+            start += len(field.lane_bits)
+        self.lane_count = start
+        self._capacity = FIRST_ROWS
+        self._columns = {field.name: field.new_column(FIRST_ROWS) for field in self.fields}
+        self._alive = np.zeros(FIRST_ROWS, dtype=np.bool_)
+        self._generation = np.zeros(FIRST_ROWS, dtype=np.int32)
+        self._owner = np.zeros(FIRST_ROWS, dtype=np.int32)
+        self._views: list[E | None] = [None] * FIRST_ROWS
+        self._free: deque[int] = deque()
+        self.clamped: dict[str, int] = {}
+        """How many cells of each field were out of range when they were quantised."""
+
+    # -- columns -----------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        columns = self.__dict__.get("_columns", {})
+        if name not in columns:
+            raise AttributeError(unknown_field(self.kind, name))
+        column: NDArray[Any] = columns[name]
+        return column[: self.size]
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which rows hold an entity: bool of shape (size,)."""
+        return self._alive[: self.size]
+
+    @property
+    def generation(self) -> NDArray[np.int32]:
+        """Each row's generation: int32 of shape (size,)."""
+        return self._generation[: self.size]
+
+    @property
+    def owner(self) -> NDArray[np.int32]:
+        """The number of the player who controls each row, `NOBODY` if none."""
+        return self._owner[: self.size]
+
+    def rows(self) -> NDArray[np.intp]:
+        """The rows that hold an entity, ascending."""
+        return np.flatnonzero(self.alive)
+
+    def lanes_of(self, field: Field[Any]) -> slice:
+        """Where this field's lanes stand among the table's lanes."""
+        return self._lanes_of[self.fields.index(field)]
+
+    # -- entities ----------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.alive))
+
+    def __iter__(self) -> Iterator[E]:
+        for row in self.rows().tolist():
+            view = self._views[row]
+            if view is not None:  # despawned by the loop's own body
+                yield view
+
+    def at(self, row: int) -> E | None:
+        """The entity in this row, if there is one."""
+        return self._views[row] if 0 <= row < self.size else None
+
+    def by_handle(self, handle: int) -> E | None:
+        """The entity of this handle, or None if its row is empty or has a new tenant."""
+        row = handle & (MAX_ROWS - 1)
+        if handle < 0 or row >= self.size or self._generation[row] != handle >> ROW_BITS:
+            return None
+        return self._views[row]
+
+    def spawn(self, **values: Any) -> E:
+        """A new entity in a free row. Raises `UsageError` when all 65,536 rows are taken."""
+        unknown = values.keys() - {field.name for field in self.fields}
+        if unknown:
+            raise UsageError(unknown_field(self.kind, min(unknown)))
+        cells = {
+            field.name: field.to_cell(values.get(field.name, field.default), self.context)
+            for field in self.fields
+        }
+        row = self._free_row()
+        entity = self.place(row, (int(self._generation[row]) + 1) if row < self.size else 0)
+        for name, cell in cells.items():
+            self._columns[name][row] = cell
+        return entity
+
+    def place(self, row: int, generation: int) -> E:
+        """An entity in exactly this row and generation, its columns as they are.
+
+        What lived in the row before is despawned. This is how a client mirrors the server's rows.
+        """
+        self._reserve(row + 1)
+        if self._alive[row]:
+            self.despawn(row)
+        self.size = max(self.size, row + 1)
+        self._alive[row] = True
+        self._generation[row] = generation % GENERATIONS
+        self._owner[row] = NOBODY
+        view = self.kind.__new__(self.kind)
+        view._table, view._row = self, row
+        self._views[row] = view
+        return view
+
+    def despawn(self, row: int) -> None:
+        """Take the entity out of this row. Its view raises `StaleEntityError` from now on."""
+        view = self._views[row]
+        if view is None:
+            return
+        view._table = GONE
+        self._views[row] = None
+        self._alive[row] = False
+        self._owner[row] = NOBODY
+        self._free.append(row)
+        if len(self._free) > 2 * self._capacity:  # only where `place` chooses the rows
+            self._free = deque(np.flatnonzero(~self.alive).tolist())
+
+    def _free_row(self) -> int:
+        # First in, first out: a row rests as long as possible before its generation moves on.
+        while self._free:
+            row = self._free.popleft()
+            if not self._alive[row]:
+                return row
+        if self.size == MAX_ROWS:
+            raise UsageError(f"no more than {MAX_ROWS} {self.kind.__name__} at once")
+        return self.size
+
+    def read(self, row: int, field: Field[Any]) -> Any:
+        column = self._columns[field.name]
+        cell = column[row].tolist() if field.cell_shape else column.item(row)
+        return field.from_cell(cell, self.context)
+
+    def write(self, row: int, field: Field[Any], value: Any) -> None:
+        self._columns[field.name][row] = field.to_cell(value, self.context)
+
+    def handle(self, row: int) -> int:
+        return int(self._generation[row]) << ROW_BITS | row if self._alive[row] else NO_HANDLE
+
+    def is_mine(self, row: int) -> bool:
+        return self.me != NOBODY and int(self._owner[row]) == self.me
+
+    def own(self, row: int, player: int) -> None:
+        """Say which player controls this row (`NOBODY` for none)."""
+        self._owner[row] = player
+
+    # -- quantised form ----------------------------------------------------------------------
+
+    def quantise(self) -> Lanes:
+        """All rows' lanes, int32 of shape (size, lane_count); out-of-range cells are counted."""
+        lanes = np.empty((self.size, self.lane_count), dtype=np.int32)
+        for field, where in zip(self.fields, self._lanes_of, strict=True):
+            lanes[:, where], clamped = field.quantise(self._columns[field.name][: self.size])
+            if clamped.any():
+                self._count_clamped(field, clamped & self.alive)
+        return lanes
+
+    def load(self, rows: NDArray[np.intp], lanes: Lanes) -> None:
+        """Set whole rows from their lanes, int32 of shape (len(rows), lane_count)."""
+        for field, where in zip(self.fields, self._lanes_of, strict=True):
+            self._columns[field.name][rows] = field.dequantise(lanes[:, where])
+
+    def round_rows(self, rows: NDArray[np.intp], lanes: Lanes) -> None:
+        """Round the continuous columns of these rows to their steps (``lanes`` of all rows)."""
+        for field, where in zip(self.fields, self._lanes_of, strict=True):
+            if field.blends:
+                self._columns[field.name][rows] = field.dequantise(lanes[rows, where])
+
+    def _count_clamped(self, field: Field[Any], clamped: NDArray[np.bool_]) -> None:
+        count = int(np.count_nonzero(clamped))
+        if count == 0:
+            return
+        if field.name not in self.clamped:
+            row = int(clamped.argmax())
+            log.warning(
+                "%s is out of its declared range (row %d holds %s): it is clamped when sent. "
+                "Widen the field or limit the value; this is said once and counted from now on",
+                field,
+                row,
+                self._columns[field.name][row],
+            )
+        self.clamped[field.name] = self.clamped.get(field.name, 0) + count
+
+    def _reserve(self, rows: int) -> None:
+        if rows <= self._capacity:
+            return
+        capacity = min(MAX_ROWS, max(rows, 2 * self._capacity))
+        for field in self.fields:
+            grown = field.new_column(capacity)
+            grown[: self.size] = self._columns[field.name][: self.size]
+            self._columns[field.name] = grown
+        self._alive = _grown(self._alive, capacity)
+        self._generation = _grown(self._generation, capacity)
+        self._owner = _grown(self._owner, capacity)
+        self._views.extend([None] * (capacity - self._capacity))
+        self._capacity = capacity
+
+
+def _grown(array: NDArray[Any], rows: int) -> NDArray[Any]:
+    grown = np.zeros((rows, *array.shape[1:]), dtype=array.dtype)
+    grown[: len(array)] = array
+    return grown

@@ -1,0 +1,144 @@
+"""The world: one table per entity class, and what fields need to know of it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from netcode.declarations import Entity
+from netcode.errors import UsageError
+from netcode.fields import Text
+from netcode.world.table import Table
+
+E = TypeVar("E", bound=Entity)
+
+
+class World:
+    """The game's state: ``world.spawn(Ship, x=0)``, ``for ship in world[Ship]``.
+
+    On a server it is the truth. On a client it is what is displayed: own entities predicted,
+    others interpolated; writing to it there changes the picture until the next update only.
+    """
+
+    def __init__(self, kinds: Sequence[type[Entity]]) -> None:
+        self.texts = TextPool()
+        self.tables: tuple[Table[Any], ...] = tuple(Table(kind, self) for kind in kinds)
+        self._by_kind: dict[type[Entity], Table[Any]] = {table.kind: table for table in self.tables}
+        self._by_name = {table.kind.__name__: table for table in self.tables}
+
+    def spawn(self, kind: type[E], **values: Any) -> E:
+        """A new entity. Fields that are not named take their defaults.
+
+        Raises `UsageError` for an unknown class or field, or a value of the wrong type.
+        """
+        entity: E = self.table(kind).spawn(**values)
+        return entity
+
+    def despawn(self, entity: Entity) -> None:
+        """Take an entity out of the world. Doing so twice is harmless."""
+        if entity.alive:
+            self.table(type(entity)).despawn(entity._row)
+
+    def table(self, kind: type[E]) -> Table[E]:
+        """The table of a class, for those who work on whole columns at once."""
+        table = self._by_kind.get(kind)
+        if table is None:
+            raise UsageError(
+                f"{kind.__name__} is not part of this game: add it to Protocol(entities=[...])"
+            )
+        return table
+
+    def __getitem__(self, kind: type[E]) -> Table[E]:
+        """All entities of a class: iterate over it, or take its ``len``."""
+        return self.table(kind)
+
+    def __iter__(self) -> Iterator[Entity]:
+        for table in self.tables:
+            yield from table
+
+    def __len__(self) -> int:
+        return sum(len(table) for table in self.tables)
+
+    # -- what fields ask for -----------------------------------------------------------------
+
+    def text_id(self, text: str) -> int:
+        if self.texts.wants_sweep:
+            self._sweep_texts()
+        return self.texts.number(text)
+
+    def text(self, text_id: int) -> str:
+        return self.texts.text(text_id)
+
+    def handle_of(self, target: Any, class_name: str) -> int:
+        handle: int = target.handle
+        return handle
+
+    def entity_at(self, class_name: str, handle: int) -> Entity | None:
+        table = self._by_name.get(class_name)
+        return None if table is None else table.by_handle(handle)
+
+    def _sweep_texts(self) -> None:
+        used = [np.zeros(1, dtype=np.int32)]
+        for table in self.tables:
+            for field in table.fields:
+                if isinstance(field, Text):
+                    used.append(np.unique(getattr(table, field.name)))
+        self.texts.keep(set(np.concatenate(used).tolist()))
+
+
+class TextPool:
+    """Each distinct text once, under a small number. Number 0 is the empty text.
+
+    What nothing uses any more is forgotten when the pool has doubled since the last sweep, so a
+    game that shows a new text every tick does not grow without end. A number stays with its text
+    for `REST` sweeps at least, so that the ring of history can still be read.
+    """
+
+    FIRST_SWEEP = 1_024
+    REST = 2
+
+    def __init__(self) -> None:
+        self._texts: dict[int, str] = {0: ""}
+        self._numbers: dict[str, int] = {"": 0}
+        self._unused_for: dict[int, int] = {}
+        self._free: list[int] = []
+        self._next = 1
+        self._sweep_at = self.FIRST_SWEEP
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def number(self, text: str) -> int:
+        """The number of a text, a new one if need be."""
+        number = self._numbers.get(text)
+        if number is None:
+            if self._free:
+                number = self._free.pop()
+            else:
+                number, self._next = self._next, self._next + 1
+            self._numbers[text] = number
+            self._texts[number] = text
+        self._unused_for.pop(number, None)
+        return number
+
+    def text(self, number: int) -> str:
+        """The text of a number; the empty text for one that has been forgotten."""
+        return self._texts.get(number, "")
+
+    @property
+    def wants_sweep(self) -> bool:
+        return len(self._texts) >= self._sweep_at
+
+    def keep(self, used: set[int]) -> None:
+        """Forget the texts that have not been among ``used`` for a while."""
+        for number in list(self._texts):
+            if number in used:
+                self._unused_for.pop(number, None)
+                continue
+            idle = self._unused_for.get(number, 0) + 1
+            self._unused_for[number] = idle
+            if idle > self.REST:
+                del self._unused_for[number]
+                del self._numbers[self._texts.pop(number)]
+                self._free.append(number)
+        self._sweep_at = max(self.FIRST_SWEEP, 2 * len(used), len(self._texts) + 64)
