@@ -1,1 +1,96 @@
-"""netcode"""
+"""Real-time multiplayer for Python games, over WebRTC.
+
+    import netcode as nc
+
+Declare entities, inputs and messages, put them into a `Protocol` that both ends import, run a
+`Server`, and `connect` to it. Or leave the server out with `join_mesh`.
+"""
+
+from netcode import testing
+from netcode.client import Client, connect
+from netcode.core.mailbox import Reply
+from netcode.core.player import Player
+from netcode.core.stats import NetworkStats, ServerStats
+from netcode.declarations import Entity, Input, Message
+from netcode.errors import (
+    Disconnected,
+    JoinError,
+    NetcodeError,
+    ProtocolError,
+    ProtocolMismatch,
+    Refused,
+    SendQueueFull,
+    StaleEntityError,
+    Unreachable,
+    UsageError,
+)
+from netcode.fields import Angle, Bool, Enum, Float, Int, Quat, Ref, Text, Vec2, Vec3
+from netcode.link.delivery import EXPIRING, RELIABLE, SEQUENCED, UNORDERED, UNRELIABLE, Delivery
+from netcode.mesh import Mesh, MeshChannel, MeshPeer, join_mesh
+from netcode.play.step import Step
+from netcode.protocol import Protocol
+from netcode.server import Server
+from netcode.sync.interest import Everything, Interest, Radius
+from netcode.transports.link_model import Conditions
+from netcode.world.table import Table
+from netcode.world.world import World
+
+__all__ = [  # grouped by room  # noqa: RUF022
+    # the game's declarations
+    "Entity",
+    "Input",
+    "Message",
+    "Protocol",
+    "Angle",
+    "Bool",
+    "Enum",
+    "Float",
+    "Int",
+    "Quat",
+    "Ref",
+    "Text",
+    "Vec2",
+    "Vec3",
+    # a game with a server
+    "Server",
+    "Player",
+    "ServerStats",
+    "Step",
+    "connect",
+    "Client",
+    "NetworkStats",
+    "Reply",
+    # a game without one
+    "join_mesh",
+    "Mesh",
+    "MeshChannel",
+    "MeshPeer",
+    # the world
+    "World",
+    "Table",
+    # who is told what
+    "Interest",
+    "Everything",
+    "Radius",
+    # links
+    "Delivery",
+    "RELIABLE",
+    "UNORDERED",
+    "UNRELIABLE",
+    "SEQUENCED",
+    "EXPIRING",
+    "Conditions",
+    # errors
+    "NetcodeError",
+    "UsageError",
+    "ProtocolError",
+    "StaleEntityError",
+    "JoinError",
+    "Unreachable",
+    "Refused",
+    "ProtocolMismatch",
+    "Disconnected",
+    "SendQueueFull",
+    # testing games
+    "testing",
+]

@@ -6,7 +6,9 @@ what has happened is told through callbacks. It knows no event loop and no threa
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from netcode.errors import WireError
 from netcode.link import frames
@@ -42,6 +44,7 @@ class Link:
 
     ``clock`` gives monotonic seconds. Callbacks: ``on_message(channel, payload)`` in the order
     of delivery, ``on_datagram(data)`` for state and inputs, ``on_closed(reason)`` exactly once.
+    ``lock`` is held while something that arrived is taken in, callbacks included.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Link:
         on_message: Callable[[Channel, bytes], None],
         on_datagram: Callable[[bytes], None],
         on_closed: Callable[[str], None],
+        lock: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.transport = transport
         self.session = session
@@ -64,7 +68,12 @@ class Link:
         self._on_message = on_message
         self._on_datagram = on_datagram
         self._on_closed = on_closed
-        transport.start(self._receive, self._transport_closed)
+        self._lock = nullcontext() if lock is None else lock
+
+    def start(self) -> None:
+        """Begin: what has arrived already is taken in at once, and a heartbeat goes out."""
+        self.transport.start(self._receive, self._transport_closed)
+        self.pump()
 
     @property
     def is_open(self) -> bool:
@@ -114,7 +123,11 @@ class Link:
         return self.liveness.next_beat
 
     def close(self, reason: str, *, say_goodbye: bool = True) -> None:
-        """End the link, telling the other end why if it can still hear. Idempotent."""
+        """End the link, telling the other end why if it can still hear. Idempotent.
+
+        After a goodbye the transport stays open so that it can be delivered: whoever owns the
+        transport drains and closes it.
+        """
         if not self.is_open:
             return
         self.closed_because = reason
@@ -136,7 +149,11 @@ class Link:
             self.transport.send(lane, piece.encode())
 
     def _receive(self, lane: Lane, data: bytes) -> None:
-        if not self.is_open or not data:
+        with self._lock:
+            self._take_in(lane, data)
+
+    def _take_in(self, lane: Lane, data: bytes) -> None:
+        if self.closed_because is not None or not data:
             return
         now = self._clock()
         self.liveness.hear(now)
@@ -178,4 +195,5 @@ class Link:
             self._on_closed(reason)
 
     def _transport_closed(self, reason: str) -> None:
-        self._ended(reason)
+        with self._lock:
+            self._ended(reason)

@@ -6,7 +6,7 @@ what is known for its column, so doubled, late and overtaken packets do no harm.
 bounded by what the wire can name: `MAX_ROWS` rows of each class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.errors import WireError
-from netcode.fields import GENERATIONS, Context, Field, Lanes, Text
+from netcode.fields import GENERATIONS, Field, Lanes, Text
 from netcode.sync.sender import END, LIFE_BITS, ROW_BITS
 from netcode.wire.bits import BitReader, unwrap
 from netcode.wire.packets import WINDOW, StateHeader, decode_state_header
 from netcode.world.history import ABSENT, Frame, History
 from netcode.world.table import Table
+from netcode.world.world import TextPool
 
 MAX_AHEAD = 1 << 20
 """A packet whose tick is farther from the newest known one than this cannot be true."""
@@ -78,10 +79,11 @@ class ReceiverStats:
 class Receiver:
     """Understands what a `Sender` says. One for each client."""
 
-    def __init__(self, tables: Sequence[Table[Any]], history: History, context: Context) -> None:
+    def __init__(self, tables: Sequence[Table[Any]], history: History, texts: TextPool) -> None:
         self._fields: list[tuple[Field[Any], ...]] = [table.fields for table in tables]
         self._lanes_of = [[table.lanes_of(f) for f in table.fields] for table in tables]
-        self._context = context
+        self._texts = texts
+        texts.users.append(self._texts_in_use)
         self.history = history
         self.known = [
             _Known(
@@ -129,6 +131,12 @@ class Receiver:
             self._apply(section, header.tick, frame)
         self._note_complete(header, frame)
         return header.tick
+
+    def _texts_in_use(self) -> Iterator[NDArray[np.int32]]:
+        for known, fields, lanes_of in zip(self.known, self._fields, self._lanes_of, strict=True):
+            for field, where in zip(fields, lanes_of, strict=True):
+                if isinstance(field, Text):
+                    yield known.lanes[:, where.start]
 
     # -- acknowledgements --------------------------------------------------------------------
 
@@ -253,4 +261,4 @@ class Receiver:
     def _parse_text(self, field: Text, body: BitReader) -> int:
         length = body.read_one(8)
         data = body.read(length, 8).astype(np.uint8).tobytes()
-        return self._context.text_id(field.from_wire(data))
+        return self._texts.number(field.from_wire(data))

@@ -186,13 +186,19 @@ class Table(Generic[E]):
 
     # -- quantised form ----------------------------------------------------------------------
 
-    def quantise(self) -> Lanes:
-        """All rows' lanes, int32 of shape (size, lane_count); out-of-range cells are counted."""
-        lanes = np.empty((self.size, self.lane_count), dtype=np.int32)
+    def quantise(self, rows: NDArray[np.intp] | None = None) -> Lanes:
+        """The lanes of these rows (all rows if None), int32 of shape (rows, lane_count).
+
+        Cells of living entities that are out of range are counted.
+        """
+        chosen: Any = slice(0, self.size) if rows is None else rows
+        alive = self._alive[chosen]
+        lanes = np.empty((len(alive), self.lane_count), dtype=np.int32)
         for field, where in zip(self.fields, self._lanes_of, strict=True):
-            lanes[:, where], clamped = field.quantise(self._columns[field.name][: self.size])
-            if clamped.any():
-                self._count_clamped(field, clamped & self.alive)
+            column = self._columns[field.name][chosen]
+            lanes[:, where], clamped = field.quantise(column)
+            if clamped.any() and (clamped := clamped & alive).any():
+                self._count_clamped(field, clamped, column)
         return lanes
 
     def load(self, rows: NDArray[np.intp], lanes: Lanes) -> None:
@@ -201,24 +207,22 @@ class Table(Generic[E]):
             self._columns[field.name][rows] = field.dequantise(lanes[:, where])
 
     def round_rows(self, rows: NDArray[np.intp], lanes: Lanes) -> None:
-        """Round the continuous columns of these rows to their steps (``lanes`` of all rows)."""
+        """Round the continuous columns of these rows to their steps, given their lanes."""
         for field, where in zip(self.fields, self._lanes_of, strict=True):
             if field.blends:
-                self._columns[field.name][rows] = field.dequantise(lanes[rows, where])
+                self._columns[field.name][rows] = field.dequantise(lanes[:, where])
 
-    def _count_clamped(self, field: Field[Any], clamped: NDArray[np.bool_]) -> None:
-        count = int(np.count_nonzero(clamped))
-        if count == 0:
-            return
+    def _count_clamped(
+        self, field: Field[Any], clamped: NDArray[np.bool_], column: NDArray[Any]
+    ) -> None:
         if field.name not in self.clamped:
-            row = int(clamped.argmax())
             log.warning(
-                "%s is out of its declared range (row %d holds %s): it is clamped when sent. "
-                "Widen the field or limit the value; this is said once and counted from now on",
+                "%s is out of its declared range (it holds %s): it is clamped when sent. Widen "
+                "the field or limit the value; this is said once and counted from now on",
                 field,
-                row,
-                self._columns[field.name][row],
+                column[clamped.argmax()],
             )
+        count = int(np.count_nonzero(clamped))
         self.clamped[field.name] = self.clamped.get(field.name, 0) + count
 
     def _reserve(self, rows: int) -> None:

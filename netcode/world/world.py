@@ -1,9 +1,10 @@
 """The world: one table per entity class, and what fields need to know of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netcode.declarations import Entity
 from netcode.errors import UsageError
@@ -20,8 +21,9 @@ class World:
     others interpolated; writing to it there changes the picture until the next update only.
     """
 
-    def __init__(self, kinds: Sequence[type[Entity]]) -> None:
-        self.texts = TextPool()
+    def __init__(self, kinds: Sequence[type[Entity]], texts: "TextPool | None" = None) -> None:
+        self.texts = TextPool() if texts is None else texts
+        self.texts.users.append(self._texts_in_use)
         self.tables: tuple[Table[Any], ...] = tuple(Table(kind, self) for kind in kinds)
         self._by_kind: dict[type[Entity], Table[Any]] = {table.kind: table for table in self.tables}
         self._by_name = {table.kind.__name__: table for table in self.tables}
@@ -62,8 +64,6 @@ class World:
     # -- what fields ask for -----------------------------------------------------------------
 
     def text_id(self, text: str) -> int:
-        if self.texts.wants_sweep:
-            self._sweep_texts()
         return self.texts.number(text)
 
     def text(self, text_id: int) -> str:
@@ -77,13 +77,11 @@ class World:
         table = self._by_name.get(class_name)
         return None if table is None else table.by_handle(handle)
 
-    def _sweep_texts(self) -> None:
-        used = [np.zeros(1, dtype=np.int32)]
+    def _texts_in_use(self) -> Iterator[NDArray[np.integer]]:
         for table in self.tables:
             for field in table.fields:
                 if isinstance(field, Text):
-                    used.append(np.unique(getattr(table, field.name)))
-        self.texts.keep(set(np.concatenate(used).tolist()))
+                    yield getattr(table, field.name)
 
 
 class TextPool:
@@ -98,6 +96,8 @@ class TextPool:
     REST = 2
 
     def __init__(self) -> None:
+        self.users: list[Callable[[], Iterable[NDArray[np.integer]]]] = []
+        """Whoever keeps numbers of texts: functions that give all those in use."""
         self._texts: dict[int, str] = {0: ""}
         self._numbers: dict[str, int] = {"": 0}
         self._unused_for: dict[int, int] = {}
@@ -112,6 +112,8 @@ class TextPool:
         """The number of a text, a new one if need be."""
         number = self._numbers.get(text)
         if number is None:
+            if len(self._texts) >= self._sweep_at:
+                self._sweep()
             if self._free:
                 number = self._free.pop()
             else:
@@ -125,12 +127,12 @@ class TextPool:
         """The text of a number; the empty text for one that has been forgotten."""
         return self._texts.get(number, "")
 
-    @property
-    def wants_sweep(self) -> bool:
-        return len(self._texts) >= self._sweep_at
-
-    def keep(self, used: set[int]) -> None:
-        """Forget the texts that have not been among ``used`` for a while."""
+    def _sweep(self) -> None:
+        """Forget the texts that nobody has used for a while."""
+        used = {0}
+        for user in self.users:
+            for numbers in user():
+                used.update(np.unique(numbers).tolist())
         for number in list(self._texts):
             if number in used:
                 self._unused_for.pop(number, None)

@@ -1,0 +1,291 @@
+"""The host: runs the world, and tells every player about it."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netcode.core.join import CONTROL, Refusal, Welcome, decode_hello, encode
+from netcode.core.mailbox import Handlers
+from netcode.core.player import Guestbook, Player
+from netcode.core.stats import Meter, ServerStats
+from netcode.declarations import Message
+from netcode.errors import UsageError, WireError
+from netcode.link.delivery import RELIABLE
+from netcode.link.frames import FIRST_DATAGRAM
+from netcode.link.link import Link
+from netcode.link.session import Channel, Session
+from netcode.play.prediction import round_to_steps, simulate_entity
+from netcode.play.step import Step
+from netcode.play.tick_clock import TickLoop
+from netcode.protocol import Protocol
+from netcode.sync.interest import Everything, Interest
+from netcode.sync.sender import Sender
+from netcode.transports.base import Transport
+from netcode.wire.packets import INPUT, decode_inputs
+from netcode.world.history import History
+from netcode.world.table import NOBODY
+from netcode.world.world import World
+
+log = logging.getLogger("netcode")
+F = TypeVar("F", bound=Callable[..., Any])
+
+HELLO_TIMEOUT = 5.0
+"""Seconds that a fresh link has for saying who it is."""
+
+
+class _Newcomer:
+    """A link that has not said hello yet."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.session = Session()
+        self.control: Channel = self.session.open(CONTROL, RELIABLE)[0]
+        self.link: Link | None = None
+        self.player: Player | None = None
+
+
+class Host:
+    """A world, its players and its ticks. ``clock`` gives monotonic seconds."""
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        clock: Callable[[], float],
+        *,
+        tick_rate: float = 60,
+        broadcast_rate: float = 20,
+        interest: Interest | None = None,
+        max_players: int = 64,
+        seed: int = 0,
+    ) -> None:
+        if not 1 <= tick_rate <= 1000:
+            raise UsageError(f"tick_rate must be 1 to 1000 ticks a second, not {tick_rate}")
+        every = tick_rate / broadcast_rate if broadcast_rate > 0 else 0.0
+        if every < 1 or abs(every - round(every)) > 1e-6:
+            raise UsageError(
+                f"broadcast_rate must divide tick_rate: {tick_rate} ticks a second can be "
+                f"broadcast at {tick_rate}, {tick_rate / 2:g}, {tick_rate / 3:g} … a second, "
+                f"not at {broadcast_rate}"
+            )
+        if max_players < 1:
+            raise UsageError(f"max_players must be at least 1, not {max_players}")
+        self.protocol = protocol
+        self.clock = clock
+        self.tick_rate = float(tick_rate)
+        self.broadcast_every = round(every)
+        self.max_players = max_players
+        self.world = World(protocol.entities)
+        self.history = History(self.world.tables)
+        self.tick = 0
+        self.stats = ServerStats()
+        self.guests = Guestbook()
+        self.handlers = Handlers(protocol)
+        self.on_join: list[Callable[[Player], Any]] = []
+        self.on_leave: list[Callable[[Player], Any]] = []
+        self.on_tick: list[Callable[[Step], Any]] = []
+        self.on_link_closed: Callable[[Link], None] = lambda link: link.transport.close()
+        """Called once for every link that has closed: whoever made the transport ends it."""
+        self._seed = seed
+        self._sender = Sender(self.world.tables, interest or Everything())
+        self._loop: TickLoop | None = None
+        self._newcomers: list[_Newcomer] = []
+        self._broadcasts = Meter()
+
+    # -- driving -----------------------------------------------------------------------------
+
+    def attach(self, transport: Transport) -> Link:
+        """A transport to somebody who may become a player. Returns the link."""
+        newcomer = _Newcomer(self.clock())
+        newcomer.link = Link(
+            transport,
+            newcomer.session,
+            self.clock,
+            on_message=lambda channel, payload: self._message(newcomer, channel, payload),
+            on_datagram=lambda data: self._datagram(newcomer, data),
+            on_closed=lambda reason: self._closed(newcomer, reason),
+        )
+        self._newcomers.append(newcomer)
+        newcomer.link.start()
+        return newcomer.link
+
+    def advance(self) -> None:
+        """Simulate the ticks that are due, broadcast, and keep the links alive."""
+        now = self.clock()
+        if self._loop is None:
+            self._loop = TickLoop(self.tick_rate, now)
+        for _ in range(self._loop.due(now)):
+            self._run_tick()
+        self.stats.late_ticks, self.stats.skipped_ticks = self._loop.late, self._loop.skipped
+        self.stats.broadcast_hz = self._broadcasts.rate(now)
+        for player in list(self.guests):
+            player.link.pump()
+        for newcomer in list(self._newcomers):
+            assert newcomer.link is not None
+            newcomer.link.pump()
+            if now - newcomer.since > HELLO_TIMEOUT:
+                newcomer.link.close("said nothing after connecting")
+
+    def next_timer(self) -> float:
+        """When to call `advance` next."""
+        return self.clock() if self._loop is None else self._loop.next_at
+
+    def close(self, reason: str) -> None:
+        """Say goodbye to everybody."""
+        for player in list(self.guests):
+            player.link.close(reason)
+        for newcomer in list(self._newcomers):
+            if newcomer.link is not None:
+                newcomer.link.close(reason)
+
+    # -- for the game ------------------------------------------------------------------------
+
+    def broadcast(self, message: Message, to: Iterable[Player] | None = None) -> None:
+        """Send a message to these players, or to all. A player whose queue is full is left out."""
+        for player in list(self.guests) if to is None else to:
+            player.try_send(message)
+
+    # -- a tick ------------------------------------------------------------------------------
+
+    def _run_tick(self) -> None:
+        self.tick += 1
+        self.stats.ticks += 1
+        step = Step(
+            tick=self.tick,
+            dt=1.0 / self.tick_rate,
+            world=self.world,
+            seed=self._seed,
+            spawn=self.world.spawn,
+        )
+        for player in list(self.guests):
+            inputs = player.inputs.consume(self.tick, self.stats)
+            for entity in player.entities:
+                simulate_entity(self.protocol, entity, inputs, step)
+        for handler in self.on_tick:
+            handler(step)
+        if self.tick % self.broadcast_every == 0:
+            self._broadcast()
+
+    def _broadcast(self) -> None:
+        self._round_controlled()
+        frame = self.history.record(self.tick, self.world.tables)
+        now = self.clock()
+        for player in self.guests:
+            player.prepare(self.tick, self.tick_rate)
+        for number, packets in self._sender.broadcast(frame).items():
+            player = self.guests.by_id[number]
+            for packet in packets:
+                if player.link.send_datagram(packet):
+                    self.stats.bytes_sent += len(packet)
+        self.stats.broadcasts += 1
+        self._broadcasts.add(now)
+
+    def _round_controlled(self) -> None:
+        rows: dict[int, NDArray[np.intp]] = {
+            index: np.flatnonzero(table.alive & (table.owner != NOBODY))
+            for index, table in enumerate(self.world.tables)
+            if table.kind in self.protocol.simulate
+        }
+        round_to_steps(self.protocol, self.world, rows)
+
+    # -- links -------------------------------------------------------------------------------
+
+    def _message(self, newcomer: _Newcomer, channel: Channel, payload: bytes) -> None:
+        player = newcomer.player
+        if channel is newcomer.control:
+            if player is not None:
+                raise WireError("said hello twice")
+            self._hello(newcomer, payload)
+        elif player is not None and player.mailbox.carries(channel):
+            received = player.mailbox.receive(payload)
+            if received is not None:
+                self._handle(player, *received)
+
+    def _handle(self, player: Player, message: Message, request: int) -> None:
+        handler = self.handlers.get(message)
+        if handler is None:
+            return
+        answer = self._guarded(handler, player, message)
+        if isinstance(answer, Message) and request and player.link.is_open:
+            player.reply(answer, request)
+
+    def _guarded(self, handler: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a handler of the game's; what it raises must not end other players' game."""
+        try:
+            return handler(*arguments)
+        except Exception:
+            self.stats.handler_errors += 1
+            log.exception("the handler %s raised", getattr(handler, "__name__", handler))
+            return None
+
+    def _hello(self, newcomer: _Newcomer, payload: bytes) -> None:
+        hello = decode_hello(payload)
+        assert newcomer.link is not None
+        if hello.hash != self.protocol.hash:
+            self._refuse(newcomer, "the game is declared differently", self.protocol.description)
+        elif len(self.guests) >= self.max_players:
+            self._refuse(newcomer, f"the game is full ({self.max_players} players)", None)
+        else:
+            self._join(newcomer, newcomer.link, hello.name)
+
+    def _refuse(self, newcomer: _Newcomer, reason: str, description: dict[str, Any] | None) -> None:
+        assert newcomer.link is not None
+        newcomer.link.send(newcomer.control, encode(Refusal(reason, description)))
+        newcomer.link.close(f"refused: {reason}")
+
+    def _join(self, newcomer: _Newcomer, link: Link, name: str) -> None:
+        number = self.guests.next_id()
+        player = Player(
+            id=number,
+            name=name or f"Player {number}",
+            link=link,
+            session=newcomer.session,
+            world=self.world,
+            protocol=self.protocol,
+            peer=self._sender.add(number),
+        )
+        newcomer.player = player
+        self._newcomers.remove(newcomer)
+        self.guests.add(player)
+        welcome = Welcome(
+            player=number,
+            name=player.name,
+            tick=self.tick,
+            tick_rate=self.tick_rate,
+            broadcast_every=self.broadcast_every,
+            seed=self._seed,
+        )
+        link.send(newcomer.control, encode(welcome))
+        for handler in self.on_join:
+            self._guarded(handler, player)
+
+    def _datagram(self, newcomer: _Newcomer, data: bytes) -> None:
+        player = newcomer.player
+        if player is None or data[0] != INPUT:
+            raise WireError(f"datagram {data[0] - FIRST_DATAGRAM} is not for a server")
+        self.stats.bytes_received += len(data)
+        packet = decode_inputs(data, self.protocol.inputs, self.world)
+        newest = player.take_inputs(packet, self.tick, self.stats)
+        if newest and packet.heard:
+            self._sender.acknowledge(
+                player.peer, player.whole_sequence(packet.newest_state), packet.window
+            )
+
+    def _closed(self, newcomer: _Newcomer, reason: str) -> None:
+        if newcomer.link is not None:
+            self.on_link_closed(newcomer.link)
+        if newcomer in self._newcomers:
+            self._newcomers.remove(newcomer)
+        player = newcomer.player
+        if player is None or player.id not in self.guests.by_id:
+            return
+        player.left_because = reason
+        self.guests.remove(player)
+        self._sender.remove(player.id)
+        player.mailbox.close(reason)
+        for handler in self.on_leave:
+            self._guarded(handler, player)
+        for entity in player.entities:
+            player.release(entity)

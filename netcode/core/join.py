@@ -1,0 +1,85 @@
+"""The words that are exchanged before and while a player joins, on the control channel."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from netcode.errors import WireError
+from netcode.wire.messages import unpack
+
+CONTROL = "netcode/control"
+"""Name of the reliable channel on which players join."""
+
+MAX_NAME_BYTES = 64
+MAX_HELLO_BYTES = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Client to server, first of all."""
+
+    hash: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Server to client: you are in."""
+
+    player: int
+    name: str
+    tick: int
+    tick_rate: float
+    broadcast_every: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Server to client: you are not. With the server's protocol if that is the reason."""
+
+    reason: str
+    description: dict[str, Any] | None
+
+
+def encode(word: Hello | Welcome | Refusal) -> bytes:
+    values = {name: getattr(word, name) for name in word.__slots__}
+    data: bytes = msgpack.packb([type(word).__name__, values])
+    return data
+
+
+def decode_hello(data: bytes) -> Hello:
+    """Raises `WireError` for anything but a hello."""
+    if len(data) > MAX_HELLO_BYTES:
+        raise WireError("a hello is shorter than that")
+    match unpack(data):
+        case ["Hello", {"hash": str(digest), "name": str(name)}]:
+            return Hello(digest, clean_name(name))
+    raise WireError("not a hello")
+
+
+def decode_answer(data: bytes) -> Welcome | Refusal:
+    """Raises `WireError` for anything but a welcome or a refusal."""
+    match unpack(data):
+        case [
+            "Welcome",
+            {
+                "player": int(player),
+                "name": str(name),
+                "tick": int(tick),
+                "tick_rate": float(tick_rate) | int(tick_rate),
+                "broadcast_every": int(every),
+                "seed": int(seed),
+            },
+        ] if 0 < player < 1 << 31 and 0 <= tick < 1 << 32 and 1 <= tick_rate <= 1000 and every > 0:
+            return Welcome(player, name, tick, float(tick_rate), every, seed)
+        case ["Refusal", {"reason": str(reason), "description": dict() | None as description}]:
+            return Refusal(reason, description)
+    raise WireError("neither a welcome nor a refusal")
+
+
+def clean_name(name: str) -> str:
+    """A player's name without what cannot be printed, and not longer than a name may be."""
+    printable = "".join(c for c in name if c.isprintable()).strip()
+    return printable.encode("utf-8", "ignore")[:MAX_NAME_BYTES].decode("utf-8", "ignore")

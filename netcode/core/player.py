@@ -1,0 +1,230 @@
+"""A player, as the host knows one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from netcode.core.mailbox import Mailbox, Reply
+from netcode.core.stats import ServerStats
+from netcode.declarations import Entity, Input, Message
+from netcode.errors import SendQueueFull, UsageError
+from netcode.link.link import Link
+from netcode.link.session import Session
+from netcode.protocol import Protocol
+from netcode.sync.sender import Peer
+from netcode.wire.bits import unwrap
+from netcode.wire.packets import InputPacket
+from netcode.world.table import NOBODY
+from netcode.world.world import World
+
+MAX_INPUT_LEAD = 120
+"""Ticks that an input may be ahead of the server; what claims more is not believed."""
+
+
+class InputBuffer:
+    """One player's inputs, consumed in the order of ticks, each exactly once."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._waiting: dict[int, tuple[Input, ...]] = {}
+        self._held: tuple[Input, ...] = tuple(kind() for kind in protocol.inputs)
+        self._has_said_anything = False
+        self.consumed_tick: int | None = None
+        """The tick of the newest input that the simulation has used."""
+
+    def put(self, packet: InputPacket, tick: int, stats: ServerStats) -> None:
+        """Take in a packet's inputs for ticks after ``tick``, the last one simulated."""
+        first = packet.newest_tick - len(packet.inputs) + 1
+        for offset, inputs in enumerate(packet.inputs):
+            wanted = first + offset
+            if wanted > tick + MAX_INPUT_LEAD:
+                break
+            if wanted <= tick:
+                # Inputs are repeated until acknowledged: most of those that are late came before.
+                if wanted > (self.consumed_tick or 0) and offset == len(packet.inputs) - 1:
+                    stats.late_inputs += 1
+                continue
+            self._waiting.setdefault(wanted, inputs)
+            self._has_said_anything = True
+
+    def consume(self, tick: int, stats: ServerStats) -> tuple[Input, ...]:
+        """The inputs for this tick; if none came in time, the last ones go on."""
+        inputs = self._waiting.pop(tick, None)
+        if inputs is None:
+            stats.missing_inputs += self._has_said_anything
+            return self._held
+        self.consumed_tick = tick
+        self._held = tuple(part.held() for part in inputs)
+        return inputs
+
+
+class Player:
+    """A person in the game. The host makes one for everybody who joins."""
+
+    def __init__(
+        self,
+        *,
+        id: int,
+        name: str,
+        link: Link,
+        session: Session,
+        world: World,
+        protocol: Protocol,
+        peer: Peer,
+    ) -> None:
+        self.id = id
+        """From 1 on, never used twice in the life of a server."""
+        self.name = name
+        """As cleaned by the server; not unique."""
+        self.data: dict[str, Any] = {}
+        """For the game: whatever it wants to remember of this player."""
+        self.left_because: str | None = None
+        """Why the player is gone, in a few words; None while in the game."""
+        self.link = link
+        self.mailbox = Mailbox(protocol, session, world)
+        self.inputs = InputBuffer(protocol)
+        self.peer = peer
+        self._world = world
+        self._entities: list[Entity] = []
+        self._newest_packet = 0
+        self._earliness = 0.0
+
+    @property
+    def rtt(self) -> float:
+        """Smoothed round trip in seconds; 0 until it is known."""
+        return self.link.rtt or 0.0
+
+    @property
+    def connected(self) -> bool:
+        return self.left_because is None
+
+    def __repr__(self) -> str:
+        return f"<Player {self.id} {self.name!r}>"
+
+    # -- entities ----------------------------------------------------------------------------
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """The living entities that this player controls, in the order of taking control."""
+        self._entities = [entity for entity in self._entities if entity.alive]
+        return tuple(self._entities)
+
+    def control(self, entity: Entity) -> None:
+        """Give the player control of an entity: its inputs move it, and its client predicts it.
+
+        Raises `UsageError` for an entity that is gone or that another player controls.
+        """
+        table = self._table_of(entity)
+        owner = int(table.owner[entity._row])
+        if owner not in (NOBODY, self.id):
+            raise UsageError(
+                f"player {owner} controls {entity!r}: call release() on that player first"
+            )
+        table.own(entity._row, self.id)
+        if entity not in self._entities:
+            self._entities.append(entity)
+
+    def release(self, entity: Entity) -> None:
+        """Take control away again; harmless if the player does not have it."""
+        if entity in self._entities:
+            self._entities.remove(entity)
+            if entity.alive:
+                self._table_of(entity).own(entity._row, NOBODY)
+
+    def _table_of(self, entity: Entity) -> Any:
+        if not entity.alive:
+            raise UsageError(f"{entity!r} is gone: control it before it despawns")
+        return self._world.table(type(entity))
+
+    @property
+    def viewpoint(self) -> tuple[float, ...] | None:
+        """Where the player looks from, (x, y) or (x, y, z); None follows the first entity."""
+        return self.peer.viewpoint
+
+    @viewpoint.setter
+    def viewpoint(self, point: tuple[float, ...] | None) -> None:
+        if point is not None and not 2 <= len(point) <= 3:
+            raise UsageError(f"a viewpoint has two or three numbers, not {point!r}")
+        self.peer.viewpoint = None if point is None else tuple(float(part) for part in point)
+
+    # -- talking -----------------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Send a message. Raises `SendQueueFull` if this player's queue is full.
+
+        Does nothing once the player has left.
+        """
+        if self.link.is_open:
+            self.link.send(*self.mailbox.encode(message))
+
+    def try_send(self, message: Message) -> bool:
+        """Send a message unless the queue is full; whether it was taken."""
+        try:
+            self.send(message)
+        except SendQueueFull:
+            return False
+        return True
+
+    def request(self, message: Message) -> Reply[Message]:
+        """Send a message whose handler's return value comes back: ``await player.request(…)``."""
+        channel, payload, reply = self.mailbox.encode_request(message)
+        if self.link.is_open:
+            self.link.send(channel, payload)
+        else:
+            self.mailbox.close(self.left_because or "left")
+        return reply
+
+    def reply(self, message: Message, request: int) -> None:
+        """Answer a request of this player's."""
+        self.link.send(*self.mailbox.encode_reply(message, request))
+
+    def kick(self, reason: str) -> None:
+        """End this player's game; the client raises `Disconnected` with the reason."""
+        self.link.close(f"kicked: {reason}")
+
+    # -- for the host ------------------------------------------------------------------------
+
+    def take_inputs(self, packet: InputPacket, tick: int, stats: ServerStats) -> bool:
+        """Take in an input packet; whether it is newer than all before."""
+        sequence = unwrap(packet.sequence, self._newest_packet)
+        fresh = sequence > self._newest_packet
+        if packet.inputs:
+            self.inputs.put(packet, tick, stats)
+        if fresh:
+            self._newest_packet = sequence
+            if packet.inputs:
+                self._earliness = packet.newest_tick - (tick + 1)
+        return fresh
+
+    def whole_sequence(self, low: int) -> int:
+        """The number of a state packet of which 16 bits travelled."""
+        return unwrap(low, self.peer.sequence)
+
+    def prepare(self, tick: int, tick_rate: float) -> None:
+        """Fill in what the next state packets tell this player about its inputs."""
+        self.peer.client_packet = self._newest_packet
+        self.peer.input_tick = self.inputs.consumed_tick
+        self.peer.earliness = self._earliness / tick_rate
+        self.peer.rtt_ticks = max(2, round(1.2 * (self.link.rtt or 0.2) * tick_rate))
+
+
+class Guestbook:
+    """The players in the game, by id. Ids are never used twice."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[int, Player] = {}
+        self._last = NOBODY
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    def __iter__(self) -> Iterator[Player]:
+        return iter(self.by_id.values())
+
+    def next_id(self) -> int:
+        self._last += 1
+        return self._last
+
+    def add(self, player: Player) -> None:
+        self.by_id[player.id] = player
+
+    def remove(self, player: Player) -> None:
+        self.by_id.pop(player.id, None)

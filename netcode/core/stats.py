@@ -1,0 +1,88 @@
+"""What a game may want to show about its network."""
+
+from collections import deque
+from dataclasses import dataclass
+
+METER_WINDOW = 1.0
+"""Seconds over which rates are taken."""
+
+
+class Meter:
+    """Amounts per second over the last `METER_WINDOW` seconds."""
+
+    def __init__(self) -> None:
+        self._entries: deque[tuple[float, float]] = deque()
+        self._sum = 0.0
+        self._since: float | None = None
+
+    def add(self, now: float, amount: float = 1.0) -> None:
+        if self._since is None:
+            self._since = now
+        self._entries.append((now, amount))
+        self._sum += amount
+        self._expire(now)
+
+    def rate(self, now: float) -> float:
+        self._expire(now)
+        if self._since is None:
+            return 0.0
+        return self._sum / max(METER_WINDOW / 10, min(METER_WINDOW, now - self._since))
+
+    def _expire(self, now: float) -> None:
+        while self._entries and self._entries[0][0] <= now - METER_WINDOW:
+            self._sum -= self._entries.popleft()[1]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStats:
+    """A client's view of its connection, taken at one moment. Rates are over the last second."""
+
+    rtt: float = 0.0
+    """Smoothed round trip in seconds; 0 until it is known."""
+    jitter: float = 0.0
+    """Mean lateness of snapshots in seconds."""
+    loss: float = 0.0
+    """Share of the server's last 64 state packets that did not arrive (or not in order yet)."""
+    bytes_in: float = 0.0
+    """Bytes a second received, without the headers below the data channel (about 93 a packet)."""
+    bytes_out: float = 0.0
+    """Bytes a second sent, likewise."""
+    packets_in: float = 0.0
+    packets_out: float = 0.0
+    broadcast_hz: float = 0.0
+    """Snapshots a second."""
+    bytes_received: int = 0
+    """In total."""
+    bytes_sent: int = 0
+    interpolation_delay: float = 0.0
+    """Seconds that others are shown behind the newest snapshot."""
+    lead: float = 0.0
+    """Seconds that inputs run ahead of the newest snapshot."""
+    transport: str = ""
+    """What carries the link: ``"webrtc"``, ``"loopback"``."""
+    path: str = ""
+    """How it gets there, in words, where the transport can tell."""
+
+
+@dataclass(slots=True)
+class ServerStats:
+    """Counts of a server since it started."""
+
+    ticks: int = 0
+    late_ticks: int = 0
+    """Ticks that ran noticeably after they were due."""
+    skipped_ticks: int = 0
+    """Ticks that never ran because the server could not keep up."""
+    broadcasts: int = 0
+    broadcast_hz: float = 0.0
+    """Broadcasts a second, over the last second."""
+    bytes_sent: int = 0
+    """State bytes handed to transports."""
+    bytes_received: int = 0
+    """Input bytes that arrived."""
+    missing_inputs: int = 0
+    """Ticks simulated for a player without a fresh input: the last one was held."""
+    late_inputs: int = 0
+    """Inputs that arrived after their tick had been simulated."""
+    handler_errors: int = 0
+    """Exceptions raised by handlers of messages, joins and leaves; they are in the log."""

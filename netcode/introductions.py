@@ -1,0 +1,148 @@
+"""Introductions: from two members of a signaling room to a WebRTC transport between them.
+
+The newcomer calls, the other one answers. Used by the server (which answers), the client (which
+calls) and the mesh (which does both).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from netcode.errors import NetcodeError, Unreachable, WireError
+from netcode.transports.webrtc import DatagramFilters, IceServer, WebRtcTransport
+from signaling import messages as m
+
+log = logging.getLogger("netcode")
+
+OPEN_TIMEOUT = 10.0
+"""Seconds from the first description to an open transport: five round trips, and the slowest
+candidates of a bad network."""
+
+FAREWELL = 1.0
+"""Seconds that a closing transport has to deliver what was sent before, the goodbye included."""
+
+MAX_ANSWERING = 64
+"""Callers that are being answered at the same time; more are not, and try again."""
+
+
+class Introductions:
+    """One member's introductions. Lives on an event loop.
+
+    ``send`` hands a message to signaling. ``on_transport(peer_id, transport)`` is called for
+    every open transport to a peer that has called here. ``filters()`` makes the bad weather of
+    each transport, if any.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[m.PeerMessage], Awaitable[None]],
+        *,
+        ice_servers: Sequence[m.IceServer] = (),
+        filters: Callable[[], DatagramFilters | None] = lambda: None,
+        on_transport: Callable[[str, WebRtcTransport], None] | None = None,
+    ) -> None:
+        self._send = send
+        self._ice_servers = [
+            IceServer(urls=server.urls, username=server.username, credential=server.credential)
+            for server in ice_servers
+        ]
+        self._filters = filters
+        self._on_transport = on_transport
+        self._calling: dict[str, WebRtcTransport] = {}
+        self._answering: dict[str, WebRtcTransport] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def call(self, peer: str) -> WebRtcTransport:
+        """Call a peer, and return the open transport.
+
+        Raises `Unreachable`, saying what was tried. Cancelling gives the call up.
+        """
+        transport = WebRtcTransport(ice_servers=self._ice_servers, filters=self._filters())
+        self._calling[peer] = transport
+        try:
+            await self._send(m.Offer(to=peer, sdp=await transport.offer()))
+            await transport.wait_open(OPEN_TIMEOUT)
+        except BaseException:
+            transport.close()
+            self._keep(transport.wait_closed())
+            raise
+        finally:
+            self._calling.pop(peer, None)
+        return transport
+
+    def take(self, message: m.ServerMessage) -> None:
+        """Take in what a peer says through signaling. Nonsense is dropped."""
+        match message:
+            case m.OfferFrom(sender=peer, sdp=sdp):
+                if self._on_transport is None or peer in self._answering:
+                    log.debug("an offer from %s is not wanted", peer)
+                elif len(self._answering) >= MAX_ANSWERING:
+                    log.warning("too many callers at once: %s is not answered", peer)
+                else:
+                    self._keep(self._answer(peer, sdp, self._on_transport))
+            case m.AnswerFrom(sender=peer, sdp=sdp) if peer in self._calling:
+                self._keep(self._calling[peer].accept(sdp))
+            case m.CandidateFrom(sender=peer):
+                transport = self._calling.get(peer) or self._answering.get(peer)
+                if transport is not None:
+                    self._keep(
+                        transport.add_candidate(
+                            message.candidate, message.sdp_mid, message.sdp_mline_index
+                        )
+                    )
+            case _:
+                pass
+
+    async def close(self) -> None:
+        """Give up every introduction under way, and wait for what belongs to them."""
+        transports = [*self._calling.values(), *self._answering.values()]
+        for transport in transports:
+            transport.close()
+        for task in list(self._tasks):
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        for transport in transports:
+            await transport.wait_closed()
+
+    async def _answer(
+        self, peer: str, sdp: str, on_transport: Callable[[str, WebRtcTransport], None]
+    ) -> None:
+        transport = WebRtcTransport(ice_servers=self._ice_servers, filters=self._filters())
+        self._answering[peer] = transport
+        opened = False
+        try:
+            await self._send(m.Answer(to=peer, sdp=await transport.answer(sdp)))
+            await transport.wait_open(OPEN_TIMEOUT)
+            opened = True
+        except Unreachable as error:
+            log.info("a caller could not be reached: %s", error)
+        finally:
+            del self._answering[peer]
+            if not opened:
+                transport.close()
+                await transport.wait_closed()
+        if opened:
+            on_transport(peer, transport)
+
+    def _keep(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(self._quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _quietly(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except WireError as error:
+            log.debug("a peer's description makes no sense: %s", error)
+        except NetcodeError as error:
+            log.debug("an introduction failed: %s", error)
+
+
+async def part(transport: WebRtcTransport) -> None:
+    """Let what was sent last arrive, then close the transport and all that belongs to it."""
+    try:
+        await transport.drain(FAREWELL)
+    finally:
+        transport.close()
+        await transport.wait_closed()

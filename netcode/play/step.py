@@ -1,0 +1,58 @@
+"""What a simulate function is given: the step."""
+
+import random
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from netcode.declarations import Entity
+from netcode.errors import UsageError
+from netcode.world.world import World
+
+E = TypeVar("E", bound=Entity)
+
+_SPREAD = 0x9E3779B97F4A7C15
+"""2**64 / golden ratio: neighbouring ticks get seeds that have nothing in common."""
+
+
+class Step:
+    """One tick of the simulation, the same on a server and on the client that predicts it."""
+
+    __slots__ = ("_random", "_seed", "_spawn", "dt", "replaying", "tick", "world")
+
+    def __init__(
+        self,
+        *,
+        tick: int,
+        dt: float,
+        world: World,
+        seed: int,
+        replaying: bool = False,
+        spawn: Callable[..., Any] | None = None,
+    ) -> None:
+        self.tick = tick
+        """Number of the tick."""
+        self.dt = dt
+        """Its length in seconds."""
+        self.world = world
+        """The world; a simulate function reads what it likes and writes its own entity only."""
+        self.replaying = replaying
+        """True while a client re-simulates the past: play no sounds, show no sparks."""
+        self._seed = seed
+        self._random: random.Random | None = None
+        self._spawn = spawn
+
+    @property
+    def random(self) -> random.Random:
+        """Seeded by the tick: both ends draw the same numbers."""
+        if self._random is None:
+            self._random = random.Random(self._seed ^ (self.tick * _SPREAD))
+        return self._random
+
+    def spawn(self, kind: type[E], **values: Any) -> E | None:
+        """A new entity on the server; None on a client, where a snapshot brings it."""
+        if self._spawn is None:
+            if not (isinstance(kind, type) and issubclass(kind, Entity)):
+                raise UsageError(f"spawn takes an entity class, not {kind!r}")
+            return None
+        spawned: E = self._spawn(kind, **values)
+        return spawned

@@ -1,0 +1,262 @@
+"""The server: signaling and the game in one process, driven by an event loop."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from netcode.core.host import Host
+from netcode.core.player import Player
+from netcode.core.stats import ServerStats
+from netcode.declarations import Message
+from netcode.errors import UsageError
+from netcode.introductions import Introductions, part
+from netcode.link.link import Link
+from netcode.play.step import Step
+from netcode.protocol import Protocol
+from netcode.sync.interest import Interest
+from netcode.transports.webrtc import WebRtcTransport
+from netcode.world.world import World
+from signaling import IceServer, SignalingLimits, SignalingServer
+from signaling import messages as m
+from signaling.server import LocalMember
+
+log = logging.getLogger("netcode")
+
+GAME_ROOM = "game"
+"""The signaling room in which a server's players meet it."""
+
+SPARE_CALLERS = 16
+"""Room for those who are told that the game is full."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound=Message)
+
+
+class Server:
+    """A game server. ``server.run(port=8080)`` is all it takes.
+
+    ``tick_rate`` is how often the game is simulated a second, ``broadcast_rate`` how often its
+    state is sent; the second divides the first. ``interest`` says who is told about what
+    (everything to everyone, unless told). ``seed`` is what `Step.random` draws from.
+
+    Raises `UsageError` for values that could not work. All methods and handlers belong to the
+    thread of the server's event loop.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        *,
+        tick_rate: float = 60,
+        broadcast_rate: float = 20,
+        interest: Interest | None = None,
+        max_players: int = 64,
+        seed: int = 0,
+        ice_servers: Iterable[IceServer] = (),
+    ) -> None:
+        self._host = Host(
+            protocol,
+            time.monotonic,
+            tick_rate=tick_rate,
+            broadcast_rate=broadcast_rate,
+            interest=interest,
+            max_players=max_players,
+            seed=seed,
+        )
+        self._host.on_link_closed = self._link_closed
+        self._ice_servers = tuple(ice_servers)
+        self._signaling: SignalingServer | None = None
+        self._member: LocalMember | None = None
+        self._introductions: Introductions | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        self._partings: set[asyncio.Task[None]] = set()
+        self._address = "127.0.0.1"
+
+    # -- the game ----------------------------------------------------------------------------
+
+    @property
+    def world(self) -> World:
+        """The truth: spawn, change and despawn here."""
+        return self._host.world
+
+    @property
+    def players(self) -> Mapping[int, Player]:
+        """Who is in the game, by id."""
+        return self._host.guests.by_id
+
+    @property
+    def tick(self) -> int:
+        """Number of the newest tick simulated."""
+        return self._host.tick
+
+    @property
+    def stats(self) -> ServerStats:
+        """Counts since the start."""
+        return self._host.stats
+
+    def broadcast(self, message: Message, to: Iterable[Player] | None = None) -> None:
+        """Send a message to these players, or to all; left out are those whose queue is full."""
+        self._host.broadcast(message, to)
+
+    def on_join(self, handler: F) -> F:
+        """Decorator: call ``handler(player)`` when somebody has joined."""
+        self._host.on_join.append(handler)
+        return handler
+
+    def on_leave(self, handler: F) -> F:
+        """Decorator: call ``handler(player)`` when somebody has gone; ``left_because`` says why.
+
+        The player's entities are still there, and still the player's: despawn them here, or
+        they stay behind uncontrolled.
+        """
+        self._host.on_leave.append(handler)
+        return handler
+
+    def on_tick(self, handler: Callable[[Step], Any]) -> Callable[[Step], Any]:
+        """Decorator: call ``handler(step)`` every tick, after players' entities have moved.
+
+        What it raises ends the server: a game whose rules fail cannot go on.
+        """
+        self._host.on_tick.append(handler)
+        return handler
+
+    def on(self, kind: type[M]) -> Callable[[F], F]:
+        """Decorator: call ``handler(player, message)`` for messages of this class.
+
+        A message that it returns is the reply to a request. What it raises is logged and
+        counted in ``stats.handler_errors``. Raises `UsageError` for a second handler.
+        """
+
+        def decorate(handler: F) -> F:
+            self._host.handlers.set(kind, handler)
+            return handler
+
+        return decorate
+
+    # -- running -----------------------------------------------------------------------------
+
+    def run(self, port: int = 8080, host: str = "") -> None:
+        """Serve until Ctrl-C or SIGTERM. Port 0 takes a free one; "" listens everywhere.
+
+        Raises `OSError` if the port is taken.
+        """
+        with suppress(KeyboardInterrupt):
+            asyncio.run(self._run(port, host))
+
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        """Begin to serve on the running event loop; `stop` ends it.
+
+        Raises `OSError` if the port is taken, `UsageError` if it has been started already.
+        Cancelling it stops what had begun.
+        """
+        if self._signaling is not None:
+            raise UsageError("this server runs already")
+        limits = SignalingLimits(
+            max_peers_per_room=self._host.max_players + SPARE_CALLERS,
+        )
+        signaling = SignalingServer(limits=limits, ice_servers=self._ice_servers)
+        await signaling.start(host or None, port)
+        self._signaling = signaling
+        self._address = host or "127.0.0.1"
+        self._member = signaling.attach(GAME_ROOM, "server", self._heard)
+        self._introductions = Introductions(
+            self._say, ice_servers=self._ice_servers, on_transport=self._met
+        )
+        self._ticking = asyncio.create_task(self._tick_forever(), name="netcode ticks")
+
+    async def stop(self, reason: str = "the server has stopped") -> None:
+        """Say goodbye to everybody and stop. Harmless if it does not run.
+
+        Raises what a tick handler had raised, if that is why the server stopped ticking.
+        """
+        if self._signaling is None:
+            return
+        signaling, self._signaling = self._signaling, None
+        ticking, self._ticking = self._ticking, None
+        assert ticking is not None
+        assert self._introductions is not None
+        ticking.cancel()
+        self._host.close(reason)
+        await asyncio.wait([ticking])
+        await self._introductions.close()
+        if self._partings:
+            await asyncio.wait(self._partings)
+        await signaling.stop()
+        if not ticking.cancelled():
+            ticking.result()
+
+    async def wait_stopped(self) -> None:
+        """Return when the server has stopped ticking; raises what a tick handler has raised."""
+        if self._ticking is not None:
+            await asyncio.shield(self._ticking)
+
+    async def __aenter__(self) -> Self:
+        if self._signaling is None:
+            await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def port(self) -> int:
+        """The port on which players find the server. Raises `UsageError` unless it runs."""
+        if self._signaling is None:
+            raise UsageError("the server does not run: await server.start() first")
+        return self._signaling.port
+
+    @property
+    def url(self) -> str:
+        """What players on this machine pass to `connect`."""
+        return f"ws://{self._address}:{self.port}"
+
+    async def _run(self, port: int, host: str) -> None:
+        await self.start(port, host)
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(NotImplementedError, ValueError):  # Windows, or not the main thread
+                loop.add_signal_handler(number, stopping.set)
+        print(f"netcode: serving on ws://localhost:{self.port} (Ctrl-C stops)", flush=True)
+        waiting = asyncio.create_task(stopping.wait())
+        assert self._ticking is not None
+        try:
+            await asyncio.wait([waiting, self._ticking], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            await self.stop()
+
+    async def _tick_forever(self) -> None:
+        while True:
+            self._host.advance()
+            # Also when there is no time to wait: packets must be read between the ticks.
+            await asyncio.sleep(max(0.0, self._host.next_timer() - time.monotonic()))
+
+    # -- links -------------------------------------------------------------------------------
+
+    def _heard(self, message: m.ServerMessage) -> None:
+        if self._introductions is not None:
+            self._introductions.take(message)
+
+    async def _say(self, message: m.PeerMessage) -> None:
+        if self._member is not None:
+            self._member.send(message)
+
+    def _met(self, peer: str, transport: WebRtcTransport) -> None:
+        self._host.attach(transport)
+
+    def _link_closed(self, link: Link) -> None:
+        assert isinstance(link.transport, WebRtcTransport)
+        parting = asyncio.create_task(part(link.transport), name="netcode parting")
+        self._partings.add(parting)
+        parting.add_done_callback(self._partings.discard)

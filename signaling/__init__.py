@@ -1,0 +1,70 @@
+"""Rooms and introductions: how peers that want to connect find each other.
+
+A peer joins a room on the signaling server, hears who else is in it, and exchanges with them
+what WebRTC needs to connect: offers, answers, candidates. After that it is not needed any more;
+what peers say to each other on their own connection does not pass here.
+
+This package stands alone: it imports nothing of netcode and may be used without it. In it, from
+the pure inside out: `messages` (what travels), `rooms` (who may say what to whom), `limits`,
+`connection` (one WebSocket), `server`, `client`. ``python -m signaling`` runs a server.
+
+What may enter: the meeting of peers, and what they must be told for it (STUN and TURN servers
+and their credentials). What may not: anything that knows what the peers will say.
+"""
+
+from signaling.client import SignalingClient
+from signaling.errors import (
+    ConnectionLost,
+    MessageError,
+    Refused,
+    SignalingError,
+    Unreachable,
+    UsageError,
+)
+from signaling.limits import SignalingLimits
+from signaling.messages import (
+    Answer,
+    AnswerFrom,
+    Candidate,
+    CandidateFrom,
+    Error,
+    IceServer,
+    Joined,
+    Offer,
+    OfferFrom,
+    PeerInfo,
+    PeerJoined,
+    PeerLeft,
+    PeerMessage,
+    Role,
+    ServerMessage,
+)
+from signaling.server import LocalMember, SignalingServer
+
+__all__ = [
+    "Answer",
+    "AnswerFrom",
+    "Candidate",
+    "CandidateFrom",
+    "ConnectionLost",
+    "Error",
+    "IceServer",
+    "Joined",
+    "LocalMember",
+    "MessageError",
+    "Offer",
+    "OfferFrom",
+    "PeerInfo",
+    "PeerJoined",
+    "PeerLeft",
+    "PeerMessage",
+    "Refused",
+    "Role",
+    "ServerMessage",
+    "SignalingClient",
+    "SignalingError",
+    "SignalingLimits",
+    "SignalingServer",
+    "Unreachable",
+    "UsageError",
+]

@@ -1,0 +1,88 @@
+"""What a signaling server spends on others at most, and the pace it lets one connection keep."""
+
+from dataclasses import dataclass, fields
+
+from signaling.errors import UsageError
+from signaling.messages import MAX_CLIENT_MESSAGE_BYTES, MAX_LISTED_PEERS
+
+
+@dataclass(frozen=True, slots=True)
+class SignalingLimits:
+    """The bounds of a `SignalingServer`. Raises `UsageError` for one that makes no sense."""
+
+    max_connections: int = 1_000
+    """WebSocket connections at one time. More get HTTP 503 before they cost anything."""
+    max_rooms: int = 1_000
+    """Rooms with somebody in them."""
+    max_peers_per_room: int = 64
+    """Members of one room, its host included."""
+    join_timeout: float = 10.0
+    """Seconds from the open connection to its ``join``; then it is closed."""
+    max_bad_messages: int = 5
+    """Messages that make no sense before the connection is closed (code 1008)."""
+    message_burst: int = 400
+    """Messages that a connection may send at once; beyond, it is slowed to ``message_rate``.
+
+    Enough for a host that greets a full room of 64 with an offer and five candidates each.
+    """
+    message_rate: float = 100.0
+    """Messages per second and connection, in the long run.
+
+    What comes faster is not read, and its sender's pongs wait behind it: who keeps sending
+    faster for longer than ``ping_timeout`` is taken for lost.
+    """
+    byte_burst: int = 524_288
+    """Bytes that a connection may send at once; beyond, it is slowed to ``byte_rate``."""
+    byte_rate: float = 131_072.0
+    """Bytes per second and connection, in the long run."""
+    send_queue_messages: int = 1_000
+    """Messages that wait for one slow reader before it is closed (code 1013).
+
+    More than twice ``message_burst``, so that no single peer can make another look slow.
+    """
+    send_queue_bytes: int = 1_048_576
+    """Bytes that wait for one slow reader before it is closed; twice ``byte_burst``."""
+    ping_interval: float = 4.0
+    """Seconds between keepalive pings."""
+    ping_timeout: float = 4.0
+    """Seconds to wait for a pong. With the interval and `CLOSE_GRACE`, a lost socket is
+    announced within 10 s."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not getattr(self, field.name) > 0:
+                raise UsageError(f"{field.name} must be above 0, not {getattr(self, field.name)}")
+        if self.max_peers_per_room > MAX_LISTED_PEERS:
+            raise UsageError(f"max_peers_per_room must be at most {MAX_LISTED_PEERS}")
+        if self.byte_burst < MAX_CLIENT_MESSAGE_BYTES:
+            raise UsageError(
+                f"byte_burst must be at least {MAX_CLIENT_MESSAGE_BYTES}, one largest message"
+            )
+
+
+CLOSE_GRACE = 1.5
+"""Seconds that the other end has for its part of closing; then the socket is dropped.
+
+Long enough for a round trip on a poor link, short enough that a lost socket (ping interval and
+timeout before it) is announced within 10 s.
+"""
+
+
+class Pace:
+    """A token bucket: a burst at once, then a steady rate. Pure: the caller passes the time."""
+
+    def __init__(self, burst: float, rate: float, now: float) -> None:
+        self._burst = burst
+        self._rate = rate
+        self._tokens = burst
+        self._at = now
+
+    def take(self, amount: float, now: float) -> float:
+        """Take an amount and return how many seconds to wait before acting on it.
+
+        ``now`` is in monotonic seconds. The bucket may go into debt by one amount, which the
+        wait pays off.
+        """
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate) - amount
+        self._at = now
+        return max(0.0, -self._tokens / self._rate)

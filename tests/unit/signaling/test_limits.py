@@ -1,0 +1,43 @@
+"""Limits that make no sense are refused; the pace is a burst and then a rate."""
+
+import pytest
+
+from signaling.errors import UsageError
+from signaling.limits import Pace, SignalingLimits
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("max_rooms", 0),
+        ("max_peers_per_room", -1),
+        ("max_peers_per_room", 4_097),
+        ("join_timeout", 0.0),
+        ("message_rate", float("nan")),
+        ("byte_burst", 65_535),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(setting: str, value: float) -> None:
+    with pytest.raises(UsageError, match=setting):
+        SignalingLimits(**{setting: value})  # type: ignore[arg-type]
+
+
+def test_one_peer_cannot_fill_the_queue_of_another() -> None:
+    limits = SignalingLimits()
+    assert limits.send_queue_messages >= 2 * limits.message_burst
+    assert limits.send_queue_bytes >= 2 * limits.byte_burst
+
+
+def test_a_burst_goes_at_once_and_the_next_one_waits() -> None:
+    pace = Pace(burst=3, rate=2, now=0.0)
+    assert [pace.take(1, now=0.0) for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
+
+
+def test_who_keeps_the_rate_never_waits() -> None:
+    pace = Pace(burst=1, rate=2, now=0.0)
+    assert all(pace.take(1, now=tick * 0.5) == 0 for tick in range(100))
+
+
+def test_a_pause_earns_no_more_than_one_burst() -> None:
+    pace = Pace(burst=2, rate=1, now=0.0)
+    assert [pace.take(1, now=1000.0) for _ in range(3)] == [0, 0, 1.0]
