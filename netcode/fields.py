@@ -198,6 +198,15 @@ class _Steps:
     def dequantise(self, lanes: Lanes) -> NDArray[np.float64]:
         return np.asarray(self.low + np.minimum(lanes, self.top) * self.step)
 
+    def encode(self, value: float) -> int:
+        scaled = (value - self.low) / self.step + 0.5
+        if scaled >= self.top + 1:
+            return self.top
+        return math.floor(scaled) if scaled >= 0 else 0  # also for what is no number
+
+    def decode(self, lane: int) -> float:
+        return self.low + min(lane, self.top) * self.step
+
     def describe(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, "step": self.step}
 
@@ -227,6 +236,12 @@ class Float(Field[float]):
 
     def check(self, value: Any) -> float:
         return _number(self, value)
+
+    def encode(self, value: float, context: Context) -> tuple[int, ...]:
+        return (self.steps.encode(value),)
+
+    def decode(self, lanes: Sequence[int], context: Context) -> float:
+        return self.steps.decode(lanes[0])
 
     def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
         lanes, clamped = self.steps.quantise(column)
@@ -333,6 +348,12 @@ class Int(Field[int]):
         # Python's integers have no end, the column's have.
         return max(-_INT64_EDGE, min(_INT64_EDGE, self.check(value)))
 
+    def encode(self, value: int, context: Context) -> tuple[int, ...]:
+        return (max(self.low, min(self.high, value)) - self.low,)
+
+    def decode(self, lanes: Sequence[int], context: Context) -> int:
+        return min(lanes[0], self.high - self.low) + self.low
+
     def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
         inside = np.clip(column, self.low, self.high)
         return (inside - self.low).astype(np.int32)[:, None], inside != column
@@ -361,6 +382,12 @@ class Bool(Field[bool]):
             return bool(value)
         raise UsageError(f"{self} takes True or False, not {value!r}")
 
+    def encode(self, value: bool, context: Context) -> tuple[int, ...]:
+        return (int(value),)
+
+    def decode(self, lanes: Sequence[int], context: Context) -> bool:
+        return lanes[0] != 0
+
     def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
         return column.astype(np.int32)[:, None], np.zeros(len(column), dtype=np.bool_)
 
@@ -385,6 +412,14 @@ class Angle(Field[float]):
 
     def check(self, value: Any) -> float:
         return _number(self, value)
+
+    def encode(self, value: float, context: Context) -> tuple[int, ...]:
+        turns = value / TAU if math.isfinite(value) else 0.0
+        turns -= math.floor(turns)
+        return (math.floor(turns * (1 << self.bits) + 0.5) % (1 << self.bits),)
+
+    def decode(self, lanes: Sequence[int], context: Context) -> float:
+        return lanes[0] * (TAU / (1 << self.bits))
 
     def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
         finite = np.isfinite(column)

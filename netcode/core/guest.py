@@ -427,7 +427,7 @@ class Guest:
 
     def _save(self, own: dict[int, NDArray[np.intp]]) -> list[NDArray[Any]]:
         return [
-            getattr(self.world.tables[index], field.name)[rows]
+            self.world.tables[index][field.name][rows]
             for index, rows in own.items()
             for field in self.world.tables[index].fields
         ]
@@ -436,7 +436,7 @@ class Guest:
         columns = iter(saved)
         for index, rows in own.items():
             for field in self.world.tables[index].fields:
-                getattr(self.world.tables[index], field.name)[rows] = next(columns)
+                self.world.tables[index][field.name][rows] = next(columns)
 
     # -- events ------------------------------------------------------------------------------
 
@@ -446,7 +446,7 @@ class Guest:
             for table in self.world.tables:
                 if field in table.fields:
                     life = np.where(table.alive, table.generation, ABSENT)
-                    watched.append((field, table, getattr(table, field.name).copy(), life))
+                    watched.append((field, table, table[field.name].copy(), life))
         return watched
 
     def _tell_changes(
@@ -454,7 +454,7 @@ class Guest:
     ) -> None:
         for field, table, before, life in watched:
             size = len(life)
-            after = getattr(table, field.name)[:size].copy()
+            after = table[field.name][:size].copy()
             same = (life != ABSENT) & table.alive[:size] & (table.generation[:size] == life)
             changed = before != after
             if changed.ndim > 1:

@@ -101,7 +101,7 @@ class Interpolator:
                 if field.blends:
                     after = field.dequantise(samples.after[rows, where])
                     column = field.blend(column, after, share)
-                getattr(table, field.name)[rows] = column
+                table[field.name][rows] = column
 
 
 def _samples(frames: Sequence[Frame], at: int, index: int) -> _Samples:

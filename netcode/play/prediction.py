@@ -39,7 +39,7 @@ def round_to_steps(protocol: Protocol, world: World, rows: Mapping[int, NDArray[
     for index, chosen in rows.items():
         table = world.tables[index]
         if len(chosen) and table.kind in protocol.simulate:
-            table.round_rows(chosen, table.quantise(chosen))
+            table.round_rows(chosen)
 
 
 class Predictor:

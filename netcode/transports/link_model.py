@@ -201,6 +201,11 @@ class LinkModel:
         elif conditions.trace is not None:
             self._bottleneck = _Trace(conditions.trace, conditions.queue, self._start)
 
+    def restart_trace(self, now: float) -> None:
+        """Let a recorded trace begin again, with its first millisecond at ``now``."""
+        self._start = now
+        self.conditions = self._conditions
+
     @property
     def newest_arrival(self) -> float:
         """When the last packet that kept its place arrives; minus infinity before the first."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from netcode.declarations import Input
 from netcode.errors import WireError
 from netcode.fields import Context
-from netcode.wire.bits import BitReader, BitWriter
 
 STATE = 16
 INPUT = 17
@@ -119,23 +118,21 @@ def encode_inputs(packet: InputPacket, context: Context) -> bytes:
         packet.newest_tick,
         len(packet.inputs),
     )
-    body = BitWriter()
-    before: list[tuple[int, int]] | None = None
+    # A handful of small numbers: Python's own integers are quicker here than numpy's arrays.
+    bits, length = 0, 0
+    before: tuple[Input, ...] | None = None
     for frame in packet.inputs:
-        lanes = [
-            (lane, width)
-            for part in frame
-            for field in part.fields
-            for lane, width in zip(
-                field.encode(part._get(field), context), field.lane_bits, strict=True
-            )
-        ]
-        body.write_one(lanes == before, 1)
-        if lanes != before:
-            for lane, width in lanes:
-                body.write_one(lane, width)
-        before = lanes
-    return header + body.getvalue()
+        repeats = frame == before
+        bits, length = bits << 1 | repeats, length + 1
+        if not repeats:
+            for part in frame:
+                for field in part.fields:
+                    lanes = field.encode(part._get(field), context)
+                    for lane, width in zip(lanes, field.lane_bits, strict=True):
+                        bits, length = bits << width | lane, length + width
+        before = frame
+    padding = -length % 8
+    return header + (bits << padding).to_bytes((length + padding) // 8, "big")
 
 
 def decode_inputs(data: bytes, kinds: Sequence[type[Input]], context: Context) -> InputPacket:
@@ -147,10 +144,10 @@ def decode_inputs(data: bytes, kinds: Sequence[type[Input]], context: Context) -
         raise WireError(f"{count} inputs in one packet, at most {MAX_INPUTS}")
     if newest_tick == NO_TICK or newest_tick + 1 < count:
         raise WireError("the inputs reach back before tick 0")
-    body = BitReader(data[_INPUT_HEADER.size :])
+    body = _Bits(data[_INPUT_HEADER.size :])
     inputs: list[tuple[Input, ...]] = []
     for _ in range(count):
-        if body.read_one(1):
+        if body.read(1):
             if not inputs:
                 raise WireError("the first input refers to one before it")
             inputs.append(inputs[-1])
@@ -167,9 +164,27 @@ def decode_inputs(data: bytes, kinds: Sequence[type[Input]], context: Context) -
     )
 
 
-def _decode_input(kind: type[Input], body: BitReader, context: Context) -> Input:
+def _decode_input(kind: type[Input], body: "_Bits", context: Context) -> Input:
     values = {}
     for field in kind.fields:
-        lanes = [body.read_one(width) for width in field.lane_bits]
+        lanes = [body.read(width) for width in field.lane_bits]
         values[field.name] = field.decode(lanes, context)
     return kind(**values)
+
+
+class _Bits:
+    """Reads single numbers out of a few bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._bits = int.from_bytes(data, "big")
+        self._left = 8 * len(data)
+
+    def read(self, width: int) -> int:
+        if width > self._left:
+            raise WireError(f"the packet ends where {width} more bits should be")
+        self._left -= width
+        return self._bits >> self._left & ((1 << width) - 1)
+
+    def expect_end(self) -> None:
+        if self._left >= 8 or self.read(self._left):
+            raise WireError("there is more in the packet than it says")

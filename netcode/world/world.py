@@ -81,7 +81,7 @@ class World:
         for table in self.tables:
             for field in table.fields:
                 if isinstance(field, Text):
-                    yield getattr(table, field.name)
+                    yield table[field.name]
 
 
 class TextPool:
