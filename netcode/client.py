@@ -122,7 +122,7 @@ class Client:
 
     def own(self, kind: type[E]) -> E | None:
         """The first entity of a class that this player controls, or None."""
-        return next((entity for entity in self.world[kind] if entity.mine), None)
+        return self._guest.own(kind)
 
     @property
     def player_id(self) -> int:

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ from netcode.transports.base import Transport
 from netcode.wire.packets import MAX_INPUTS, STATE, WINDOW, InputPacket, encode_inputs
 from netcode.world.history import ABSENT, History
 from netcode.world.world import World
+
+E = TypeVar("E", bound=Entity)
 
 INPUT_RATE = 30.0
 """Input packets a second: packets are what costs, and each repeats what may have been lost."""
@@ -179,6 +181,10 @@ class Guest:
             self._handle(message, request)
         if self.ended is not None:
             raise self.ended
+
+    def own(self, kind: type[E]) -> E | None:
+        """The first entity of a class that this player controls, or None."""
+        return next((entity for entity in self.world[kind] if entity.mine), None)
 
     @property
     def authoritative(self) -> World:
