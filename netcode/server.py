@@ -33,6 +33,9 @@ GAME_ROOM = "game"
 SPARE_CALLERS = 16
 """Room for those who are told that the game is full."""
 
+MAX_WAITING = 64
+"""Open links that have not said hello. Each costs a WebRTC connection for five seconds."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Message)
 
@@ -253,10 +256,17 @@ class Server:
             self._member.send(message)
 
     def _met(self, peer: str, transport: WebRtcTransport) -> None:
-        self._host.attach(transport)
+        if self._host.waiting >= MAX_WAITING:
+            log.warning("too many links wait without a hello: one more is dropped")
+            self._part(transport)
+        else:
+            self._host.attach(transport)
 
     def _link_closed(self, link: Link) -> None:
         assert isinstance(link.transport, WebRtcTransport)
-        parting = asyncio.create_task(part(link.transport), name="netcode parting")
+        self._part(link.transport)
+
+    def _part(self, transport: WebRtcTransport) -> None:
+        parting = asyncio.create_task(part(transport), name="netcode parting")
         self._partings.add(parting)
         parting.add_done_callback(self._partings.discard)

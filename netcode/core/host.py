@@ -128,6 +128,11 @@ class Host:
             if now - newcomer.since > HELLO_TIMEOUT:
                 newcomer.link.close("said nothing after connecting")
 
+    @property
+    def waiting(self) -> int:
+        """Links that have not said who they are yet."""
+        return len(self._newcomers)
+
     def next_timer(self) -> float:
         """When to call `advance` next."""
         return self.clock() if self._loop is None else self._loop.next_at

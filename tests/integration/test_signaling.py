@@ -120,7 +120,7 @@ async def closed(websocket: ClientConnection) -> tuple[int, str]:
 
 async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what we wait for belongs to somebody else
+        while not condition():
             await asyncio.sleep(0.005)
 
 

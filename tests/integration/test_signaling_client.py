@@ -210,7 +210,7 @@ async def test_closing_with_unread_messages_does_not_hang() -> None:
             # More than the client reads ahead, so that the answer to its close waits behind.
             for number in range(100):
                 await bob.send(Candidate(ada.id, str(number)))
-            while ada._socket.transport.is_reading():  # noqa: ASYNC110 - websockets tells nobody
+            while ada._socket.transport.is_reading():
                 await asyncio.sleep(0.005)
             async with asyncio.timeout(1):  # less than the grace for a server that is gone
                 await ada.close()
