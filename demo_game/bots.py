@@ -1,0 +1,105 @@
+"""Bots: clients like any other, flown by a `brain.Brain`. Needs no pygame.
+
+``python -m demo_game bots ws://localhost:8080 -n 5`` puts five of them into an arena, all in one
+process and on one event loop.
+"""
+
+import asyncio
+import os
+import random
+import time
+
+import netcode as nc
+from demo_game.brain import Brain
+from demo_game.game import GAME, Ship
+from demo_game.processes import Manager, say
+
+FRAME = 1 / 20
+"""Seconds between two updates: bots have no screen to keep smooth."""
+JOIN_ATTEMPTS = 2
+"""A machine that has just started a server and many bots may be too busy for the first."""
+NAMES = (
+    "Vega",
+    "Rigel",
+    "Altair",
+    "Mira",
+    "Deneb",
+    "Sirius",
+    "Atlas",
+    "Capella",
+    "Polaris",
+    "Antares",
+    "Bellatrix",
+    "Castor",
+    "Electra",
+    "Maia",
+    "Naos",
+    "Spica",
+)
+
+
+async def fly_bot(
+    url: str, name: str, seed: int, manager: Manager, conditions: str | None, joined: list[str]
+) -> None:
+    """Join, tell so, and play until the parent process ends it, or the server is gone.
+
+    A bot that loses its connection comes back. Raises `netcode.JoinError` if the arena cannot
+    be entered.
+    """
+    brain = Brain(random.Random(seed))
+    has_played = False
+    attempts = JOIN_ATTEMPTS
+    while not manager.ended:
+        try:
+            async with nc.connect(url, GAME, name=name, conditions=conditions) as client:
+                has_played = True
+                joined.append(name)
+                fact = {"name": name, "pid": os.getpid(), "transport": client.stats.transport}
+                say({"joined": fact, "count": len(joined)})
+                while not manager.ended:
+                    own = client.own(Ship)
+                    client.update(brain.decide(client.world, own, time.monotonic()))
+                    await asyncio.sleep(FRAME)
+        except nc.Disconnected as end:
+            say({"ended": {"name": name, "reason": end.reason}})
+            attempts = JOIN_ATTEMPTS
+        except nc.JoinError as error:
+            attempts -= 1
+            if has_played and not attempts:
+                return  # the server has ended, and so does the game
+            if not attempts or not isinstance(error, nc.Unreachable):
+                raise
+
+
+async def run_bots(
+    url: str, count: int, *, first: int, seed: int, conditions: str | None, managed: bool
+) -> None:
+    """All bots of this process. ``first`` is where in the list of names they begin."""
+    manager = Manager(managed)
+    joined: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        for number in range(first, first + count):
+            lap, place = divmod(number, len(NAMES))
+            name = NAMES[place] + (f" {lap + 1}" if lap else "")
+            group.create_task(
+                fly_bot(url, name, seed + number, manager, conditions, joined), name=name
+            )
+
+
+def main(
+    url: str, count: int, *, first: int, seed: int, conditions: str | None, managed: bool
+) -> int:
+    """The ``bots`` command."""
+    try:
+        asyncio.run(
+            run_bots(url, count, first=first, seed=seed, conditions=conditions, managed=managed)
+        )
+    except KeyboardInterrupt:
+        return 0
+    except ExceptionGroup as errors:
+        refusals, others = errors.split(nc.JoinError)
+        if others is not None or refusals is None:
+            raise
+        print(f"The bots cannot join: {refusals.exceptions[0]}", flush=True)
+        return 1
+    return 0

@@ -1,0 +1,211 @@
+"""The game's declarations: what server, players and bots agree on, and how a ship flies.
+
+Everything here runs on both ends. The rules that only the server knows are in `simulation`.
+"""
+
+import enum
+import math
+
+import netcode as nc
+
+ARENA = 2000.0
+"""Half the side of the square arena, in world units. A unit is a pixel of a 1280 × 720 window."""
+
+SHIP_RADIUS = 15.0
+ROCK_RADII = (0.0, 17.0, 31.0, 54.0)
+"""By the rock's grade, 1 (small) to 3 (large)."""
+CRYSTAL_RADIUS = 9.0
+BULLET_RADIUS = 4.0
+
+MAX_SPEED = 380.0
+"""Below the declared range of ``vx`` and ``vy``, so that bumps never leave it."""
+TURN_RATE = 3.7
+"""Radians per second."""
+THRUST = 430.0
+"""Units per second, per second."""
+BRAKE = 1.9
+DRAG = 0.35
+"""Shares of the speed lost per second, with and without the brake."""
+WALL_BOUNCE = 0.55
+"""Share of the speed that a ship keeps when the arena's edge throws it back."""
+
+RELOAD_TICKS = 9
+MAX_AMMO = 60
+MAX_HULL = 100
+BULLET_SPEED = 560.0
+"""Relative to the ship that fires."""
+BULLET_TICKS = 66
+
+COLOURS = 8
+"""Ships' liveries; the palette says what they look like."""
+
+
+class Ship(nc.Entity):
+    """A player's ship. A new one is spawned after each destruction."""
+
+    x = nc.Float(-ARENA, ARENA, step=0.05)
+    y = nc.Float(-ARENA, ARENA, step=0.05)
+    vx = nc.Float(-400, 400, step=0.1)
+    vy = nc.Float(-400, 400, step=0.1)
+    heading = nc.Angle(bits=10)
+    hull = nc.Int(0, MAX_HULL, default=MAX_HULL)
+    name = nc.Text(max_bytes=24)
+    player = nc.Int(0, 65_535)
+    colour = nc.Int(0, COLOURS - 1)
+    thrusting = nc.Bool()
+    shielded = nc.Bool()
+    ammo = nc.Int(0, MAX_AMMO, default=30, only_owner=True)
+    reload = nc.Int(0, RELOAD_TICKS, only_owner=True)
+
+
+class Bullet(nc.Entity):
+    """A shot on its way. It never turns, so it costs nothing on the wire once it is known."""
+
+    x = nc.Float(-ARENA, ARENA, step=0.1)
+    y = nc.Float(-ARENA, ARENA, step=0.1)
+    vx = nc.Float(-1000, 1000, step=0.5)
+    vy = nc.Float(-1000, 1000, step=0.5)
+    player = nc.Int(0, 65_535)
+    colour = nc.Int(0, COLOURS - 1)
+
+
+class Rock(nc.Entity):
+    """A drifting rock. Shot, it breaks into smaller ones, the smallest into crystals."""
+
+    x = nc.Float(-ARENA, ARENA, step=0.1)
+    y = nc.Float(-ARENA, ARENA, step=0.1)
+    vx = nc.Float(-200, 200, step=0.5)
+    vy = nc.Float(-200, 200, step=0.5)
+    grade = nc.Int(1, 3)
+    hull = nc.Int(0, 3)
+
+
+class Crystal(nc.Entity):
+    """Lies still until a ship flies over it. Idle entities cost nothing on the wire."""
+
+    x = nc.Float(-ARENA, ARENA, step=0.5)
+    y = nc.Float(-ARENA, ARENA, step=0.5)
+    worth = nc.Int(1, 3)
+
+
+class Pilot(nc.Entity):
+    """One line of the score board. It has no position, so everybody sees every pilot.
+
+    ``radar_x`` and ``radar_y`` say where the pilot's ship is to the nearest 1/256 of the arena:
+    enough for the minimap, while the ship itself is known only to those who are near it.
+    """
+
+    player = nc.Int(0, 65_535)
+    name = nc.Text(max_bytes=24)
+    colour = nc.Int(0, COLOURS - 1)
+    score = nc.Int(0, 65_535)
+    kills = nc.Int(0, 999)
+    ping = nc.Int(0, 999)
+    flying = nc.Bool()
+    radar_x = nc.Int(0, 255)
+    radar_y = nc.Int(0, 255)
+
+
+class Round(nc.Entity):
+    """The clock of the round, one for all."""
+
+    seconds = nc.Int(0, 3600)
+
+
+class Steer(nc.Input):
+    """What a player wants during one tick."""
+
+    turn = nc.Int(-1, 1)
+    thrust = nc.Bool()
+    brake = nc.Bool()
+    fire = nc.Bool(edge=True)
+
+
+class Chat(nc.Message):
+    """A line of chat. The server fills in who said it."""
+
+    text = nc.Text(max_bytes=120)
+    who = nc.Text(max_bytes=24)
+    colour = nc.Int(0, COLOURS - 1)
+
+
+class BlastKind(enum.Enum):
+    """What a `Blast` looks like."""
+
+    SPARK = "spark"
+    ROCK = "rock"
+    SHIP = "ship"
+    CRYSTAL = "crystal"
+
+
+class Blast(nc.Message, delivery=nc.UNRELIABLE):
+    """Something to look at. It may be lost: the state tells everything that matters."""
+
+    kind = nc.Enum(BlastKind)
+    x = nc.Float(-ARENA, ARENA, step=1)
+    y = nc.Float(-ARENA, ARENA, step=1)
+    colour = nc.Int(0, COLOURS - 1)
+    grade = nc.Int(0, 3)
+
+
+class Downed(nc.Message):
+    """A ship was destroyed. ``by`` is empty if nobody shot it."""
+
+    victim = nc.Text(max_bytes=24)
+    victim_colour = nc.Int(0, COLOURS - 1)
+    by = nc.Text(max_bytes=24)
+    by_colour = nc.Int(0, COLOURS - 1)
+
+
+class RoundOver(nc.Message):
+    """The round has ended; the scores begin again."""
+
+    winner = nc.Text(max_bytes=24)
+    colour = nc.Int(0, COLOURS - 1)
+    score = nc.Int(0, 65_535)
+
+
+def fly(ship: Ship, steer: Steer, step: nc.Step) -> None:
+    """Move a ship by one tick. Runs on the server and, predicted, on the player's machine."""
+    dt = step.dt
+    heading, vx, vy = ship.heading, ship.vx, ship.vy
+    if steer.turn:
+        heading += steer.turn * TURN_RATE * dt
+        ship.heading = heading
+    if steer.thrust:
+        vx += math.cos(heading) * THRUST * dt
+        vy += math.sin(heading) * THRUST * dt
+    ship.thrusting = steer.thrust
+    kept = 1.0 - (BRAKE if steer.brake else DRAG) * dt
+    speed = math.sqrt(vx * vx + vy * vy) * kept
+    if speed > MAX_SPEED:
+        kept *= MAX_SPEED / speed
+    ship.x, ship.vx = _within_walls(ship.x + vx * kept * dt, vx * kept)
+    ship.y, ship.vy = _within_walls(ship.y + vy * kept * dt, vy * kept)
+
+    reload = ship.reload
+    if reload:
+        reload -= 1
+    if steer.fire and not reload and ship.ammo:
+        # The server sees a full reload counter and launches the bullet; the player's own
+        # machine sees it at once and draws one.
+        reload = RELOAD_TICKS
+        ship.ammo -= 1
+    ship.reload = reload
+
+
+def _within_walls(place: float, speed: float) -> tuple[float, float]:
+    edge = ARENA - SHIP_RADIUS
+    if place > edge:
+        return edge, -abs(speed) * WALL_BOUNCE
+    if place < -edge:
+        return -edge, abs(speed) * WALL_BOUNCE
+    return place, speed
+
+
+GAME = nc.Protocol(
+    entities=[Ship, Bullet, Rock, Crystal, Pilot, Round],
+    inputs=[Steer],
+    messages=[Chat, Blast, Downed, RoundOver],
+    simulate={Ship: fly},
+)

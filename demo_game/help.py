@@ -1,0 +1,67 @@
+"""The keys, explained on the screen."""
+
+import pygame
+
+from demo_game.palette import BODY, CYAN, FAINT, FIELD, HAIRLINE, INK, SMALL, SOFT, WHITE, lettering
+from demo_game.widgets import panel, write
+
+KEYS = (
+    (("A", "D"), "turn (also ← →)"),
+    (("W",), "thrust (also ↑)"),
+    (("S",), "brake (also ↓)"),
+    (("Space",), "fire"),
+    (("Enter",), "chat"),
+    (("F1",), "this help"),
+    (("F3",), "the network"),
+    (("F5",), "bad weather: clean, lan, wifi, 4g, loss5, terrible"),
+    (("Esc",), "leave"),
+)
+AIMS = (
+    "Crystals are worth 10 to 30 points and four shots.",
+    "Rocks break into smaller ones, those into crystals.",
+    "A destroyed ship is worth 100, and leaves crystals.",
+)
+HINT_TONE = (128, 144, 180)
+HINT = "F1 help      F3 network      F5 weather      Enter chat      Esc leave"
+
+
+def draw_hint(screen: pygame.Surface, scale: float) -> None:
+    """The one line at the bottom that is always there."""
+    place = (screen.get_width() / 2, screen.get_height() - 24 * scale)
+    shadow = (place[0] + 1, place[1] + 1)
+    write(screen, HINT, shadow, round((SMALL - 1) * scale), INK, align=0.5)
+    write(screen, HINT, place, round((SMALL - 1) * scale), HINT_TONE, align=0.5)
+
+
+def draw_help(screen: pygame.Surface, scale: float) -> None:
+    """The panel that F1 shows."""
+
+    def px(units: float) -> int:
+        return round(units * scale)
+
+    row = px(27)
+    box = pygame.Rect(0, 0, px(520), px(92) + row * len(KEYS) + px(22) * len(AIMS))
+    box.center = (screen.get_width() // 2, screen.get_height() // 2 - px(20))
+    panel(screen, box)
+    write(screen, "HOW TO FLY", (box.x + px(28), box.y + px(22)), px(BODY), CYAN, bold=True)
+    y = box.y + px(54)
+    for caps, meaning in KEYS:
+        x = box.x + px(28)
+        for cap in caps:
+            x = _cap(screen, cap, x, y, scale) + px(6)
+        write(screen, meaning, (box.x + px(130), y + px(2)), px(SMALL + 1), SOFT)
+        y += row
+    y += px(8)
+    for aim in AIMS:
+        write(screen, aim, (box.x + px(28), y), px(SMALL + 1), FAINT)
+        y += px(22)
+
+
+def _cap(screen: pygame.Surface, text: str, x: int, y: int, scale: float) -> int:
+    letters = lettering(text, round(SMALL * scale), WHITE, bold=True)
+    width = max(round(24 * scale), letters.get_width() + round(14 * scale))
+    box = pygame.Rect(x, y, width, round(21 * scale))
+    pygame.draw.rect(screen, FIELD, box, border_radius=4)
+    pygame.draw.rect(screen, HAIRLINE, box, width=1, border_radius=4)
+    screen.blit(letters, letters.get_rect(center=box.center))
+    return box.right

@@ -1,0 +1,203 @@
+"""Draws the arena: whatever a world holds, as the camera sees it."""
+
+import math
+import random
+
+import pygame
+
+import netcode as nc
+from demo_game import game
+from demo_game.camera import Camera
+from demo_game.effects import Effects
+from demo_game.game import Bullet, Crystal, Pilot, Rock, Ship
+from demo_game.palette import (
+    AMBER,
+    CORAL,
+    GEMS,
+    INK,
+    LIVERIES,
+    MINT,
+    SMALL,
+    WHITE,
+    lettering,
+    mix,
+)
+from demo_game.sprites import Shapes, glow, ring
+from demo_game.starfield import Starfield
+from demo_game.tracers import Tracers
+
+BAR_WIDTH = 38
+
+
+class View:
+    """The picture of the arena in a window of one size."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.camera = Camera()
+        self.effects = Effects()
+        self.tracers = Tracers()
+        self.resize(width, height)
+        self._flicker = random.Random(3)
+        self._place: tuple[float, float] = (0.0, 0.0)
+
+    def resize(self, width: int, height: int) -> None:
+        """The window has this many pixels now."""
+        self.camera.resize(width, height)
+        self.shapes = Shapes(self.camera.zoom)
+        self.starfield = Starfield(width, height)
+
+    def update(self, world: nc.World, own: Ship | None, dt: float) -> None:
+        """Let ``dt`` seconds pass for everything that moves on the screen only."""
+        if own is not None:
+            self._place = (own.x, own.y)
+            self.camera.follow(own.x, own.y, own.vx, own.vy, dt)
+        else:
+            self.camera.rest(*self._place, dt)
+        if self.tracers.update(world, own, dt) and own is not None:
+            shot = self.tracers.flying[-1]
+            self.effects.muzzle(shot.x, shot.y, own.colour)
+        for ship in world[Ship]:
+            if ship.thrusting:
+                self.effects.exhaust(ship, dt)
+        self.effects.update(dt)
+
+    def draw(
+        self,
+        screen: pygame.Surface,
+        world: nc.World,
+        own: Ship | None,
+        now: float,
+        *,
+        labels: bool = True,
+    ) -> None:
+        """Cover the whole screen. ``now`` is any running clock in seconds."""
+        self.starfield.draw(screen, self.camera)
+        self.starfield.draw_arena(screen, self.camera)
+        self._draw_crystals(screen, world, now)
+        self._draw_rocks(screen, world, now)
+        self._draw_bullets(screen, world, own)
+        for ship in world[Ship]:
+            self._draw_ship(screen, ship, now)
+        self.effects.draw(screen, self.camera)
+        if not labels:
+            return
+        leader = _leader(world)
+        for ship in world[Ship]:
+            self._draw_label(screen, ship, is_own=ship is own, leads=ship.player == leader)
+
+    def _draw_crystals(self, screen: pygame.Surface, world: nc.World, now: float) -> None:
+        for crystal in world[Crystal]:
+            if not self.camera.sees(crystal.x, crystal.y, 30):
+                continue
+            phase = now * 2.1 + crystal.handle * 1.7
+            x, y = self.camera.screen(crystal.x, crystal.y + 2.0 * math.sin(phase))
+            worth = crystal.worth
+            strength = 0.35 + 0.1 * round(math.sin(phase * 1.3) * 2) / 2
+            self._light(screen, x, y, 20 + 4 * worth, GEMS[worth], strength)
+            _centred(screen, self.shapes.gem(worth), x, y)
+
+    def _draw_rocks(self, screen: pygame.Surface, world: nc.World, now: float) -> None:
+        for rock in world[Rock]:
+            radius = game.ROCK_RADII[rock.grade]
+            if not self.camera.sees(rock.x, rock.y, radius * 1.3):
+                continue
+            number = rock.handle
+            spin = (0.15 + 0.06 * (number % 7)) * (1 if number % 2 else -1) / rock.grade
+            image = self.shapes.rock(rock.grade, number, now * spin + number)
+            _centred(screen, image, *self.camera.screen(rock.x, rock.y))
+
+    def _draw_bullets(self, screen: pygame.Surface, world: nc.World, own: Ship | None) -> None:
+        me = own.player if own is not None else -1
+        shots = [
+            (bullet.x, bullet.y, math.atan2(bullet.vy, bullet.vx), bullet.colour)
+            for bullet in world[Bullet]
+            if bullet.player != me
+        ]
+        if own is not None:
+            shots += [(t.x, t.y, math.atan2(t.vy, t.vx), own.colour) for t in self.tracers.flying]
+        for x, y, heading, colour in shots:
+            if self.camera.sees(x, y, 30):
+                image = self.shapes.bullet(colour, heading)
+                _centred(screen, image, *self.camera.screen(x, y), add=True)
+
+    def _draw_ship(self, screen: pygame.Surface, ship: Ship, now: float) -> None:
+        if not self.camera.sees(ship.x, ship.y, 50):
+            return
+        x, y = self.camera.screen(ship.x, ship.y)
+        heading, zoom = ship.heading, self.camera.zoom
+        if ship.thrusting:
+            back_x, back_y = math.cos(heading) * 11 * zoom, math.sin(heading) * 11 * zoom
+            flame = self.shapes.flame(self._flicker.randrange(4), heading)
+            _centred(screen, flame, x - back_x, y - back_y, add=True)
+            self._light(screen, x - back_x, y - back_y, 26, (255, 120, 50), 0.35)
+        self._light(screen, x, y, 40, LIVERIES[ship.colour], 0.22)
+        _centred(screen, self.shapes.ship(ship.colour, heading), x, y)
+        if ship.shielded:
+            pulse = 0.55 + 0.1 * round(2 * math.sin(now * 7))
+            paint = mix(LIVERIES[ship.colour], WHITE, 0.3)
+            _centred(
+                screen,
+                ring(round(25 * zoom), max(2, round(3 * zoom)), paint, pulse),
+                x,
+                y,
+                add=True,
+            )
+
+    def _draw_label(self, screen: pygame.Surface, ship: Ship, *, is_own: bool, leads: bool) -> None:
+        if not self.camera.sees(ship.x, ship.y, 50):
+            return
+        x, y = self.camera.screen(ship.x, ship.y)
+        zoom = self.camera.zoom
+        paint = LIVERIES[ship.colour]
+        hull = ship.hull / game.MAX_HULL
+        width, height = round(BAR_WIDTH * zoom), max(3, round(3 * zoom))
+        top = y - 34 * zoom
+        if not is_own:
+            name = lettering(ship.name, round(SMALL * zoom), mix(paint, WHITE, 0.45))
+            shadow = lettering(ship.name, round(SMALL * zoom), INK)
+            place = (round(x - name.get_width() / 2), round(top - 4 * zoom - name.get_height()))
+            screen.blit(shadow, (place[0] + 1, place[1] + 1))
+            screen.blit(name, place)
+        if leads:
+            self._draw_crown(screen, x - width / 2 - 9 * zoom, top + height / 2)
+        if is_own and ship.hull == game.MAX_HULL:
+            return
+        box = pygame.Rect(round(x - width / 2), round(top), width, height)
+        pygame.draw.rect(screen, INK, box.inflate(2, 2), border_radius=2)
+        pygame.draw.rect(screen, mix(INK, WHITE, 0.2), box, border_radius=2)
+        tone = MINT if hull > 0.6 else AMBER if hull > 0.3 else CORAL
+        box.width = round(width * hull)
+        pygame.draw.rect(screen, tone, box, border_radius=2)
+
+    def _draw_crown(self, screen: pygame.Surface, x: float, y: float) -> None:
+        s = 5.5 * self.camera.zoom
+        points = [(-1, 0.8), (-1, -0.7), (-0.45, 0.0), (0, -1), (0.45, 0.0), (1, -0.7), (1, 0.8)]
+        placed = [(x + px * s, y + py * s) for px, py in points]
+        pygame.draw.polygon(screen, AMBER, placed)
+        pygame.draw.aalines(screen, AMBER, True, placed)
+
+    def _light(
+        self,
+        screen: pygame.Surface,
+        x: float,
+        y: float,
+        radius: float,
+        colour: tuple[int, int, int],
+        strength: float,
+    ) -> None:
+        light = glow(round(radius * self.camera.zoom), colour, round(strength, 2))
+        _centred(screen, light, x, y, add=True)
+
+
+def _centred(
+    screen: pygame.Surface, image: pygame.Surface, x: float, y: float, *, add: bool = False
+) -> None:
+    width, height = image.get_size()
+    flags = pygame.BLEND_RGB_ADD if add else 0
+    screen.blit(image, (round(x - width / 2), round(y - height / 2)), None, flags)
+
+
+def _leader(world: nc.World) -> int:
+    """The player with the highest score, -1 while nobody has any."""
+    best = max(world[Pilot], key=lambda pilot: pilot.score, default=None)
+    return best.player if best is not None and best.score > 0 else -1
