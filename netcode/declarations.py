@@ -5,7 +5,6 @@ subclass ``__slots__``, so that a misspelt attribute raises instead of being sil
 machine only.
 """
 
-from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol, Self
 
 from netcode import fields as f
@@ -22,17 +21,32 @@ class _Declared(type):
         mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
     ) -> "_Declared":
         namespace.setdefault("__slots__", ())
+        inherited: dict[str, f.Field[Any]] = {}
+        for field in (field for base in bases for field in getattr(base, "fields", ())):
+            if inherited.setdefault(field.name, field) is not field:
+                raise ProtocolError(
+                    f"{name} inherits both {inherited[field.name]} and {field}: rename one of them"
+                )
+        own = []
+        for attribute, value in namespace.items():
+            if attribute in inherited:
+                raise ProtocolError(
+                    f"{name}.{attribute} hides {inherited[attribute]}: choose another name"
+                )
+            if not isinstance(value, f.Field):
+                continue
+            if attribute.startswith("_") or any(hasattr(base, attribute) for base in bases):
+                raise ProtocolError(f"{name}.{attribute}: this name is taken, choose another")
+            value.bind(name, attribute)
+            own.append(value)
         cls = super().__new__(mcls, name, bases, namespace, **options)
-        inherited = [field for base in bases for field in getattr(base, "fields", ())]
-        own = [value for value in namespace.values() if isinstance(value, f.Field)]
-        for field in own:
-            if field.name.startswith("_") or field.name in _RESERVED:
-                raise ProtocolError(f"{name}.{field.name}: this name is taken, choose another")
-        cls.fields = (*inherited, *own)
+        if cls.__dictoffset__:
+            raise ProtocolError(
+                f"{name} inherits from a class that lets any attribute be set: "
+                "give that class __slots__ = ()"
+            )
+        cls.fields = (*inherited.values(), *own)
         return cls
-
-
-_RESERVED = frozenset({"fields", "alive", "handle", "mine"})
 
 
 class _TableOfEntity(Protocol):
@@ -107,8 +121,13 @@ class Entity(metaclass=_Declared):
     def __repr__(self) -> str:
         if not self.alive:
             return f"<{type(self).__name__} (despawned)>"
-        values = ", ".join(f"{field.name}={self._get(field)!r}" for field in self.fields)
+        values = ", ".join(f"{field.name}={_brief(self._get(field))}" for field in self.fields)
         return f"<{type(self).__name__} {values}>"
+
+
+def _brief(value: Any) -> str:
+    """A value within an entity's text. Entities may refer to each other in circles."""
+    return f"<{type(value).__name__} {value.handle}>" if isinstance(value, Entity) else repr(value)
 
 
 class _Record(metaclass=_Declared):
@@ -118,7 +137,7 @@ class _Record(metaclass=_Declared):
     fields: ClassVar[tuple[f.Field[Any], ...]] = ()
     _values: dict[str, Any]
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         self._values = {field.name: field.default for field in self.fields}
         for name, value in values.items():
             if name not in self._values:
@@ -180,20 +199,17 @@ class Message(_Record):
 
     def __init_subclass__(cls, *, delivery: Delivery | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if delivery is not None:
-            cls.delivery = delivery
+        if delivery is None:
+            return
+        if not isinstance(delivery, Delivery):
+            raise ProtocolError(
+                f"{cls.__name__}: delivery must be nc.RELIABLE, nc.UNORDERED, nc.UNRELIABLE, "
+                f"nc.SEQUENCED or nc.EXPIRING(…), not {delivery!r}"
+            )
+        cls.delivery = delivery
 
 
 def unknown_field(cls: type[Entity] | type[_Record], name: str) -> str:
     """The sentence that tells a programmer that ``cls`` has no such field."""
     known = ", ".join(field.name for field in cls.fields) or "none"
     return f"{cls.__name__} has no field {name!r}; its fields are: {known}"
-
-
-def values_of(record: _Record) -> Mapping[str, Any]:
-    """The values of an input or a message by field name."""
-    return record._values
-
-
-def field_names(cls: type[Entity] | type[_Record]) -> Iterator[str]:
-    return (field.name for field in cls.fields)

@@ -44,6 +44,7 @@ NO_HANDLE = -1
 
 TAU = 2.0 * math.pi
 _INT64_EDGE = 1 << 62
+_MAX_INT = 1 << 53
 
 
 class Context(Protocol):
@@ -81,14 +82,24 @@ class Field(Generic[T]):
         self.default = default
         self.only_owner = only_owner
 
-    def __set_name__(self, owner: type, name: str) -> None:
+    def bind(self, owner_name: str, name: str) -> None:
+        """Take the name of the class and of the attribute; the declaring metaclass calls this.
+
+        Not ``__set_name__``: Python 3.11 wraps what that raises into a RuntimeError.
+        """
         if self.name:
             raise ProtocolError(
-                f"{owner.__name__}.{name} shares its field object with {self}: "
+                f"{owner_name}.{name} shares its field object with {self}: "
                 "make a new field for every attribute"
             )
         self.name = name
-        self.owner_name = owner.__name__
+        self.owner_name = owner_name
+        try:
+            self.default = self.check(self.default)
+        except UsageError as error:
+            raise ProtocolError(f"the default does not fit: {error}") from error
+        if not self.is_in_range(self.default):
+            raise ProtocolError(f"{self}: the default {self.default!r} is out of range")
 
     def __repr__(self) -> str:
         return f"{self.owner_name}.{self.name}" if self.name else type(self).__name__
@@ -110,6 +121,10 @@ class Field(Generic[T]):
     def check(self, value: Any) -> T:
         """The value in its proper type. Raises `UsageError` for a value of the wrong kind."""
         raise NotImplementedError
+
+    def is_in_range(self, value: T) -> bool:
+        """Whether a checked value needs no clamping."""
+        return True
 
     def to_cell(self, value: Any, context: Context) -> Any:
         """What the column stores for ``value``. Raises `UsageError` for a wrong type."""
@@ -157,6 +172,7 @@ class Field(Generic[T]):
             "kind": type(self).__name__,
             "lane_bits": list(self.lane_bits),
             "only_owner": self.only_owner,
+            "edge": getattr(self, "edge", False),
         }
 
 
@@ -170,16 +186,28 @@ def _range_default(low: float, high: float) -> float:
     return 0.0 if low <= 0.0 <= high else low
 
 
+_FLOAT_STEPS = 2.0**48
+"""A step is at least the range's farther end divided by this. A float has 53 bits; five of them
+are left for the rounding of the sums, so that a dequantised cell quantises to the same lane."""
+
+
 class _Steps:
     """A range cut into equal steps: the arithmetic that Float, Vec2 and Vec3 share."""
 
     def __init__(self, low: float, high: float, step: float) -> None:
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        try:
+            self.low, self.high, self.step = float(low), float(high), float(step)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ProtocolError(
+                f"a range is three numbers, not {low!r}..{high!r} in steps of {step!r}"
+            ) from error
+        if not (math.isfinite(self.high - self.low) and self.low < self.high):
             raise ProtocolError(f"the range {low}..{high} must be finite and low < high")
-        if not (math.isfinite(step) and step > 0.0):
+        if not (math.isfinite(self.step) and self.step > 0.0):
             raise ProtocolError(f"step must be a number above 0, not {step}")
-        self.low, self.high, self.step = float(low), float(high), float(step)
-        self.top = math.floor((high - low) / step + 0.5)
+        if self.step * _FLOAT_STEPS < max(abs(self.low), abs(self.high)):
+            raise ProtocolError(f"floats near {low}..{high} are coarser than steps of {step}")
+        self.top = math.floor((self.high - self.low) / self.step + 0.5)
         if self.top < 1:
             raise ProtocolError(f"step {step} is wider than the range {low}..{high}")
         if self.top.bit_length() > MAX_LANE_BITS:
@@ -190,13 +218,18 @@ class _Steps:
         self.bits = self.top.bit_length()
 
     def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
-        scaled = np.floor((column - self.low) / self.step + 0.5)
+        with np.errstate(over="ignore"):  # what overflows is out of range, and clamped below
+            scaled = np.floor((column - self.low) / self.step + 0.5)
         inside = (scaled >= 0) & (scaled <= self.top)
         lanes = np.where(inside, scaled, np.where(scaled > self.top, self.top, 0))
         return lanes.astype(np.int32), ~inside
 
     def dequantise(self, lanes: Lanes) -> NDArray[np.float64]:
-        return np.asarray(self.low + np.minimum(lanes, self.top) * self.step)
+        # The last step may reach beyond the range, which the declaration promises to keep.
+        return np.minimum(self.low + np.minimum(lanes, self.top) * self.step, self.high)
+
+    def takes(self, value: float) -> bool:
+        return self.low <= value <= self.high
 
     def encode(self, value: float) -> int:
         scaled = (value - self.low) / self.step + 0.5
@@ -205,7 +238,7 @@ class _Steps:
         return math.floor(scaled) if scaled >= 0 else 0  # also for what is no number
 
     def decode(self, lane: int) -> float:
-        return self.low + min(lane, self.top) * self.step
+        return min(self.low + min(lane, self.top) * self.step, self.high)
 
     def describe(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high, "step": self.step}
@@ -226,16 +259,19 @@ class Float(Field[float]):
         edge: bool = False,
         only_owner: bool = False,
     ) -> None:
+        self.steps = _Steps(low, high, step)
         super().__init__(
-            default=_range_default(low, high) if default is None else float(default),
+            default=_range_default(low, high) if default is None else default,
             only_owner=only_owner,
         )
-        self.steps = _Steps(low, high, step)
         self.edge = edge
         self.lane_bits = (self.steps.bits,)
 
     def check(self, value: Any) -> float:
         return _number(self, value)
+
+    def is_in_range(self, value: float) -> bool:
+        return self.steps.takes(value)
 
     def encode(self, value: float, context: Context) -> tuple[int, ...]:
         return (self.steps.encode(value),)
@@ -285,6 +321,9 @@ class _Vector(Field[tuple[float, ...]]):
             raise UsageError(f"{self} takes {self.dimensions} numbers, not {value!r}")
         return numbers
 
+    def is_in_range(self, value: tuple[float, ...]) -> bool:
+        return all(self.steps.takes(part) for part in value)
+
     def from_cell(self, cell: Any, context: Context) -> tuple[float, ...]:
         return tuple(cell)
 
@@ -328,8 +367,10 @@ class Int(Field[int]):
         edge: bool = False,
         only_owner: bool = False,
     ) -> None:
-        if not low < high:
-            raise ProtocolError(f"the range {low}..{high} must have low < high")
+        if not (isinstance(low, int) and isinstance(high, int) and low < high):
+            raise ProtocolError(f"the range {low}..{high} must be whole numbers, low < high")
+        if max(-low, high) > _MAX_INT:
+            raise ProtocolError(f"{low}..{high} reaches beyond 2**53, JavaScript's last integer")
         if (high - low).bit_length() > MAX_LANE_BITS:
             raise ProtocolError(f"{low}..{high} needs more than {MAX_LANE_BITS} bits")
         super().__init__(
@@ -343,6 +384,9 @@ class Int(Field[int]):
         if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
             return int(value)
         raise UsageError(f"{self} takes a whole number, not {value!r}")
+
+    def is_in_range(self, value: int) -> bool:
+        return self.low <= value <= self.high
 
     def to_cell(self, value: Any, context: Context) -> int:
         # Python's integers have no end, the column's have.
@@ -413,6 +457,9 @@ class Angle(Field[float]):
     def check(self, value: Any) -> float:
         return _number(self, value)
 
+    def is_in_range(self, value: float) -> bool:
+        return math.isfinite(value)
+
     def encode(self, value: float, context: Context) -> tuple[int, ...]:
         turns = value / TAU if math.isfinite(value) else 0.0
         turns -= math.floor(turns)
@@ -441,7 +488,8 @@ class Quat(Field[tuple[float, ...]]):
 
     The largest component is left out and made positive (q and −q are the same rotation); the
     others lie within ±1/√2 (the "smallest three" of Glenn Fiedler's snapshot compression).
-    A value that is not of unit length is normalised; one of length zero counts as clamped.
+    A value that is not of unit length is normalised; one of length zero counts as clamped. The
+    rotation is kept to 10 / 2**bits radians, to half of that unless two components are alike.
     """
 
     cell_shape = (4,)
@@ -471,6 +519,9 @@ class Quat(Field[tuple[float, ...]]):
             raise UsageError(f"{self} takes four numbers (x, y, z, w), not {value!r}")
         return numbers
 
+    def is_in_range(self, value: tuple[float, ...]) -> bool:
+        return math.isfinite(sum(value)) and any(value)
+
     def from_cell(self, cell: Any, context: Context) -> tuple[float, ...]:
         return tuple(cell)
 
@@ -480,23 +531,30 @@ class Quat(Field[tuple[float, ...]]):
             good = np.isfinite(length) & (length > 0)
             unit = np.where(good[:, None], column / length[:, None], (0.0, 0.0, 0.0, 1.0))
         rows = np.arange(len(unit))
-        largest = np.abs(unit).argmax(axis=1)
+        largest = _largest(unit)
         unit = unit * np.where(unit[rows, largest] < 0, -1.0, 1.0)[:, None]
-        rest = unit[rows[:, None], _OTHERS[largest]]
-        scaled = np.floor((rest / self._LIMIT + 1.0) * 0.5 * self.top + 0.5)
+        half = self.top // 2
+        scaled = (unit[rows[:, None], _OTHERS[largest]] / self._LIMIT * half).clip(-half, half)
         lanes = np.empty((len(unit), 4), dtype=np.int32)
         lanes[:, 0] = largest
-        lanes[:, 1:] = np.clip(scaled, 0, self.top)
+        lanes[:, 1:] = np.floor(scaled + 0.5) + half
+        # Rounding up may overtake the component that is left out: the value would then be written
+        # in another way the next time, and a thing at rest would seem to change for ever.
+        overtaken = _largest(self.dequantise(lanes)) != largest
+        lanes[overtaken, 1:] = np.trunc(scaled[overtaken]) + half
         return lanes, ~good
 
     def dequantise(self, lanes: Lanes) -> Column:
-        rest = (np.minimum(lanes[:, 1:], self.top) / self.top * 2.0 - 1.0) * self._LIMIT
+        half = self.top // 2
+        rest = (np.minimum(lanes[:, 1:], self.top) - half) / half * self._LIMIT
         largest = lanes[:, 0] & 3
         rows = np.arange(len(lanes))
         column = np.empty((len(lanes), 4))
         column[rows[:, None], _OTHERS[largest]] = rest
-        column[rows, largest] = np.sqrt(np.maximum(0.0, 1.0 - (rest * rest).sum(axis=1)))
-        return column
+        square = (rest * rest).sum(axis=1)
+        column[rows, largest] = np.sqrt(np.maximum(0.0, 1.0 - square))
+        # No rotation has such components, but a forged packet may.
+        return np.asarray(column / np.sqrt(np.maximum(1.0, square))[:, None])
 
     def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
         same_side = np.where((before * after).sum(axis=1) < 0, -1.0, 1.0)[:, None]
@@ -508,12 +566,21 @@ class Quat(Field[tuple[float, ...]]):
 _OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 
 
+def _largest(quaternions: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The index of each one's largest component: the first of those that are equal but for the
+    rounding of floats."""
+    sizes = np.abs(quaternions)
+    return np.asarray((sizes >= sizes.max(axis=1, initial=0.0)[:, None] - 1e-9).argmax(axis=1))
+
+
 class Enum(Field[E]):
     """One member of an `enum.Enum` class. Members are numbered in the order of declaration."""
 
     dtype = np.int32
 
     def __init__(self, kind: type[E], *, default: E | None = None, only_owner: bool = False):
+        if not (isinstance(kind, type) and issubclass(kind, enum.Enum)):
+            raise ProtocolError(f"nc.Enum takes a class of enum.Enum, not {kind!r}")
         self.members = list(kind)
         if len(self.members) < 1:
             raise ProtocolError(f"{kind.__name__} has no members")
@@ -525,9 +592,9 @@ class Enum(Field[E]):
         self.lane_bits = (max(1, (len(self.members) - 1).bit_length()),)
 
     def check(self, value: Any) -> E:
-        if isinstance(value, self.kind):
+        if isinstance(value, self.kind) and value in self.numbers:  # not so: A | B of a Flag
             return value
-        raise UsageError(f"{self} takes a {self.kind.__name__}, not {value!r}")
+        raise UsageError(f"{self} takes a member of {self.kind.__name__}, not {value!r}")
 
     def to_cell(self, value: Any, context: Context) -> int:
         return self.numbers[self.check(value)]

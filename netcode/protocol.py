@@ -6,18 +6,20 @@ player joins; if it differs, `difference` names the class and the field.
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from netcode.declarations import Entity, Input, Message
 from netcode.errors import ProtocolError
 from netcode.fields import Field, Ref, Text
+from netcode.wire.packets import MAX_INPUT_BITS, MAX_INPUTS
 
 WIRE_VERSION = 1
 """Raised whenever WIRE_FORMAT.md changes."""
 
-MAX_KINDS = 256
-"""Entity classes, and message classes, are numbered in one byte."""
+MAX_KINDS = 255
+"""Entity classes are numbered in one byte, in which 255 closes a packet."""
 
 MAX_ROW_BITS = 1_000 * 8
 """An entity travels whole in one packet of 1,100 bytes; the rest is headers."""
@@ -93,9 +95,15 @@ class Protocol:
                     )
                 if field.only_owner and kind not in self.entities:
                     raise ProtocolError(f"{field}: only an entity's fields can be only_owner")
+        bits = sum(sum(field.lane_bits) for kind in self.inputs for field in kind.fields)
+        if bits > MAX_INPUT_BITS:
+            raise ProtocolError(
+                f"the inputs of a tick take {bits} bits, more than the {MAX_INPUT_BITS} of which "
+                f"{MAX_INPUTS} fit into one packet: take coarser steps or fewer fields"
+            )
         for kind in self.entities:
             largest = sum(
-                8 * (1 + field.max_bytes) if isinstance(field, Text) else 1 + sum(field.lane_bits)
+                1 + (8 + 8 * field.max_bytes if isinstance(field, Text) else sum(field.lane_bits))
                 for field in kind.fields
             )
             if largest > MAX_ROW_BITS:
@@ -131,7 +139,8 @@ def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
     """
     if ours.get("wire") != theirs.get("wire"):
         return (
-            f"this end speaks wire format {ours.get('wire')}, the other {theirs.get('wire')}: "
+            f"this end speaks wire format {ours.get('wire')}, "
+            f"the other {_shown(theirs.get('wire'))}: "
             "install the same version of netcode on both"
         )
     for group in ("entities", "inputs", "messages"):
@@ -142,8 +151,8 @@ def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
             if name not in other:
                 return f"{name} is declared at this end only ({group})"
             if name not in mine:
-                return f"{name} is declared at the other end only ({group})"
-            found = _field_difference(str(name), mine[name], other[name])
+                return f"{_name(name)} is declared at the other end only ({group})"
+            found = _field_difference(name, mine[name], other[name])
             if found:
                 return found
     return "the classes or their fields are declared in a different order"
@@ -156,10 +165,26 @@ def _field_difference(kind: str, mine: Any, other: Any) -> str:
         if name not in other:
             return f"{kind}.{name} is declared at this end only"
         if name not in mine:
-            return f"{kind}.{name} is declared at the other end only"
+            return f"{kind}.{_name(name)} is declared at the other end only"
         if mine[name] != other[name]:
-            return f"{kind}.{name} is {mine[name]} at this end and {other[name]} at the other"
+            theirs = _shown(other[name])
+            return f"{kind}.{name} is {mine[name]} at this end and {theirs} at the other"
     return ""
+
+
+def _shown(value: Any) -> str:
+    """A value from the network in a text for people: short, and safe to print."""
+    short = reprlib.Repr()
+    short.maxdict = short.maxlist = 16
+    return _printable(short.repr(value), 500)
+
+
+def _name(name: Any) -> str:
+    return _printable(str(name), 60)
+
+
+def _printable(text: str, most: int) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:most])
 
 
 def _distinct(kinds: Sequence[type[Any]], base: type, group: str) -> tuple[type[Any], ...]:

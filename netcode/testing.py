@@ -20,6 +20,7 @@ from netcode.core.host import Host
 from netcode.core.player import Player
 from netcode.declarations import Input
 from netcode.errors import NetcodeError, UsageError
+from netcode.link.link import Link
 from netcode.protocol import Protocol
 from netcode.transports.base import Lane
 from netcode.transports.link_model import Conditions, conditions
@@ -28,7 +29,7 @@ from netcode.transports.loopback import LoopbackWire, loopback_pair
 FRAME = 1 / 60
 """Seconds between two updates of a guest: a screen's frame."""
 
-RESOLUTION = 1 / 240
+RESOLUTION = 1 / 120
 """Seconds by which the clock moves at a time."""
 
 
@@ -42,6 +43,9 @@ class ManualClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
+        """Let time pass. Raises `UsageError` if it were to run backwards."""
+        if not seconds >= 0:
+            raise UsageError(f"time does not run backwards: {seconds} s")
         self.now += seconds
 
 
@@ -73,6 +77,8 @@ class SteppedGuest(Guest):
     wire: LoopbackWire
     stalled: bool
     """True while the game does not call ``update`` (it loads a level, say)."""
+    over: bool
+    """True once ``update`` has raised that the session is over."""
 
     def lose(self, pattern: LossPattern | None) -> None:
         """Lose messages on their way to this guest by a pattern; None ends it."""
@@ -88,7 +94,9 @@ class Stepper:
 
     def __init__(self, protocol: Protocol, *, seed: int = 1, **options: Any) -> None:
         self.clock = ManualClock()
+        self._parting: list[Link] = []
         self.host = Host(protocol, self.clock, **options)
+        self.host.on_link_closed = self._parting.append
         self.guests: list[SteppedGuest] = []
         self._protocol = protocol
         self._random = random.Random(seed)
@@ -103,7 +111,7 @@ class Stepper:
     ) -> SteppedGuest:
         """A new guest on a line of its own; it joins as time passes."""
         guest = SteppedGuest(protocol or self._protocol, name, self.clock)
-        guest.stalled = False
+        guest.stalled = guest.over = False
         line = conditions(weather)
         near, far, wire = loopback_pair(
             self.clock, forth=line, back=line, seed=self._random.getrandbits(32)
@@ -133,6 +141,7 @@ class Stepper:
             for guest in self.guests:
                 guest.wire.advance(self.clock.now)
             self.host.advance()
+            self._part()
             for guest in self.guests:
                 guest.pump()
             if self.clock.now >= self._next_frame - 1e-9:
@@ -157,11 +166,20 @@ class Stepper:
             self.run(FRAME, inputs)
         return self.clock.now - start
 
+    def _part(self) -> None:
+        """Close the host's finished transports once their goodbye has been heard."""
+        for link in list(self._parting):
+            if link.transport.backlog() == 0:
+                link.transport.close()
+                self._parting.remove(link)
+
     def _frame(self, inputs: Callable[[SteppedGuest], Sequence[Input]]) -> None:
         for guest in self.guests:
-            if guest.ended is None and not guest.stalled:
-                try:
-                    guest.update(*inputs(guest))
-                except NetcodeError:
-                    if guest.ended is None:
-                        raise
+            if guest.over or guest.stalled:
+                continue
+            try:
+                guest.update(*inputs(guest))
+            except NetcodeError as error:
+                if error is not guest.ended:
+                    raise
+                guest.over = True

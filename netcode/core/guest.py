@@ -15,7 +15,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from netcode.core.join import CONTROL, Hello, Refusal, Welcome, decode_answer, encode
+from netcode.core.inputs import InputSampler
+from netcode.core.join import (
+    CONTROL,
+    Hello,
+    Refusal,
+    Welcome,
+    clean_name,
+    decode_answer,
+    encode,
+)
 from netcode.core.mailbox import Handlers, Mailbox, Reply
 from netcode.core.stats import Meter, NetworkStats
 from netcode.declarations import Entity, Input, Message
@@ -25,7 +34,6 @@ from netcode.errors import (
     NetcodeError,
     ProtocolMismatch,
     Refused,
-    UsageError,
     WireError,
 )
 from netcode.fields import Field
@@ -39,7 +47,7 @@ from netcode.play.tick_clock import TickClock
 from netcode.protocol import Protocol, difference
 from netcode.sync.receiver import Receiver
 from netcode.transports.base import Transport
-from netcode.wire.packets import MAX_INPUTS, STATE, WINDOW, InputPacket, encode_inputs
+from netcode.wire.packets import STATE, WINDOW, InputPacket, encode_inputs
 from netcode.world.history import ABSENT, History
 from netcode.world.world import World
 
@@ -47,9 +55,6 @@ E = TypeVar("E", bound=Entity)
 
 INPUT_RATE = 30.0
 """Input packets a second: packets are what costs, and each repeats what may have been lost."""
-
-MAX_TICKS_PER_UPDATE = 15
-"""Ticks that one update makes up for, after a frame that took a quarter of a second."""
 
 MAX_INBOX = 4_096
 """Messages that wait for the next update. A game that does not update for so long is gone."""
@@ -96,9 +101,7 @@ class Guest:
         self._clock: TickClock | None = None
         self._predictor: Predictor | None = None
         self._welcome: Welcome | None = None
-        self._inputs: deque[tuple[int, tuple[Input, ...]]] = deque(maxlen=MAX_INPUTS)
-        self._pending: tuple[Input, ...] = tuple(kind() for kind in protocol.inputs)
-        self._simulated_tick = -1
+        self._sampler = InputSampler(protocol, self.world)
         self._packet = 0
         self._next_input_at = 0.0
         self._bytes_in, self._bytes_out = Meter(), Meter()
@@ -121,8 +124,9 @@ class Guest:
             lock=self.lock,
         )
         with self.lock:
-            self.link.send(self._control, encode(Hello(self.protocol.hash, self.name)))
-        self.link.start()
+            hello = Hello(self.protocol.hash, clean_name(self.name))
+            self.link.send(self._control, encode(hello))
+            self.link.start()
         return self.link
 
     def pump(self) -> None:
@@ -141,6 +145,8 @@ class Guest:
         """When to call `pump` next."""
         if self.link is None:
             return self.clock() + 1.0 / INPUT_RATE
+        if not self.joined:
+            return self.link.next_timer()
         return min(self.link.next_timer(), self._next_input_at)
 
     def close(self, reason: str = "left") -> None:
@@ -166,18 +172,20 @@ class Guest:
         Handlers run in here, in the caller's thread. Raises `Disconnected` (or a `JoinError`)
         once the session is over and everything that came before its end has been handled.
         """
-        self._latch(inputs)
+        self._sampler.latch(inputs)
         watched = self._watched_columns()
         now = self.clock()
         with self.lock:
-            inbox, self._inbox = list(self._inbox), deque()
+            arrived = len(self._inbox)
             moved = self._clock is not None and self._receiver.heard
             if moved and self._clock is not None:
                 self._clock.advance(now, self._rtt())
         if moved:
             self._display()
             self._tell_changes(watched)
-        for message, request in inbox:
+        for _ in range(arrived):
+            with self.lock:
+                message, request = self._inbox.popleft()
             self._handle(message, request)
         if self.ended is not None:
             raise self.ended
@@ -211,7 +219,7 @@ class Guest:
     @property
     def tick(self) -> int:
         """The tick that this client simulates; 0 before the first snapshot."""
-        return max(0, self._simulated_tick)
+        return max(0, self._sampler.tick)
 
     @property
     def authoritative_tick(self) -> int:
@@ -222,18 +230,19 @@ class Guest:
         """Send a message. Raises `SendQueueFull`, or the reason if the session is over."""
         with self.lock:
             self._raise_if_over()
-            channel, payload = self._mailbox.encode(message)
-            channel.outgoing.send(payload, self.clock())
+            self._queue(*self._mailbox.encode(message))
         self._wake()
 
     def request(self, message: Message) -> Reply[Message]:
         """Send a message whose handler's return value comes back."""
         with self.lock:
             self._raise_if_over()
-            channel, payload, reply = self._mailbox.encode_request(message)
-            channel.outgoing.send(payload, self.clock())
+            reply = self._mailbox.request(message, self._queue)
         self._wake()
         return reply
+
+    def _queue(self, channel: Channel, payload: bytes) -> None:
+        channel.outgoing.send(payload, self.clock())
 
     def stats(self) -> NetworkStats:
         """The connection at this moment."""
@@ -320,33 +329,17 @@ class Guest:
     def _closed(self, reason: str) -> None:
         self.end(Disconnected(reason))
 
-    # -- inputs ------------------------------------------------------------------------------
-
-    def _latch(self, inputs: tuple[Input, ...]) -> None:
-        for given in inputs:
-            if type(given) not in self.protocol.inputs:
-                raise UsageError(
-                    f"{given!r} is not an input of this game: add its class to "
-                    "Protocol(inputs=[...])"
-                )
-        by_kind = {type(given): given for given in inputs}
-        self._pending = tuple(
-            waiting.merged_with(by_kind[type(waiting)]) if type(waiting) in by_kind else waiting
-            for waiting in self._pending
-        )
-
     def _send_inputs(self) -> None:
         assert self.link is not None
-        acknowledged = self._receiver.tick
-        recent = [entry for entry in self._inputs if entry[0] > acknowledged]
         self._packet += 1
+        newest_tick, inputs = self._sampler.to_send(self._receiver.tick)
         packet = InputPacket(
             sequence=self._packet,
             heard=self._receiver.heard,
             newest_state=self._receiver.newest_packet,
             window=self._receiver.window,
-            newest_tick=recent[-1][0] if recent else 0,
-            inputs=[inputs for _, inputs in recent],
+            newest_tick=newest_tick,
+            inputs=inputs,
         )
         self.link.send_datagram(encode_inputs(packet, self.world))
 
@@ -414,16 +407,10 @@ class Guest:
         """Sample the input for every tick that has become due, and predict with it."""
         assert self._clock is not None
         assert self._predictor is not None
-        newest = int(self._clock.input_tick)
-        if newest - self._simulated_tick > MAX_TICKS_PER_UPDATE:
-            self._simulated_tick = newest - 1
-        while self._simulated_tick < newest:
-            self._simulated_tick += 1
-            inputs = self._pending
-            self._pending = tuple(part.held() for part in inputs)
-            with self.lock:
-                self._inputs.append((self._simulated_tick, inputs))
-            self._predictor.advance(self._simulated_tick, inputs, own)
+        with self.lock:
+            due = self._sampler.sample(int(self._clock.input_tick))
+        for tick, inputs in due:
+            self._predictor.advance(tick, inputs, own)
 
     def _mark_own(self, own: dict[int, NDArray[np.intp]]) -> None:
         for index, table in enumerate(self.world.tables):
@@ -478,8 +465,7 @@ class Guest:
         answer = None if handler is None else handler(message)
         if isinstance(answer, Message) and request and self.ended is None:
             with self.lock:
-                channel, payload = self._mailbox.encode_reply(answer, request)
-                channel.outgoing.send(payload, self.clock())
+                self._queue(*self._mailbox.encode_reply(answer, request))
             self._wake()
 
     # -- figures -----------------------------------------------------------------------------

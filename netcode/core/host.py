@@ -16,6 +16,7 @@ from netcode.errors import UsageError, WireError
 from netcode.link.delivery import RELIABLE
 from netcode.link.frames import FIRST_DATAGRAM
 from netcode.link.link import Link
+from netcode.link.liveness import HEARTBEAT_INTERVAL
 from netcode.link.session import Channel, Session
 from netcode.play.prediction import round_to_steps, simulate_entity
 from netcode.play.step import Step
@@ -35,6 +36,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 HELLO_TIMEOUT = 5.0
 """Seconds that a fresh link has for saying who it is."""
 
+MAX_SEED = 1 << 63
+"""Every player is told the seed, and msgpack's integers end there."""
+
 
 class _Newcomer:
     """A link that has not said hello yet."""
@@ -45,6 +49,7 @@ class _Newcomer:
         self.control: Channel = self.session.open(CONTROL, RELIABLE)[0]
         self.link: Link | None = None
         self.player: Player | None = None
+        self.refused: str | None = None
 
 
 class Host:
@@ -72,6 +77,8 @@ class Host:
             )
         if max_players < 1:
             raise UsageError(f"max_players must be at least 1, not {max_players}")
+        if not (isinstance(seed, int) and 0 <= seed < MAX_SEED):
+            raise UsageError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
         self.protocol = protocol
         self.clock = clock
         self.tick_rate = float(tick_rate)
@@ -125,7 +132,9 @@ class Host:
         for newcomer in list(self._newcomers):
             assert newcomer.link is not None
             newcomer.link.pump()
-            if now - newcomer.since > HELLO_TIMEOUT:
+            if newcomer.refused and newcomer.control.outgoing.is_idle:
+                newcomer.link.close(f"refused: {newcomer.refused}")
+            elif now - newcomer.since > HELLO_TIMEOUT:
                 newcomer.link.close("said nothing after connecting")
 
     @property
@@ -134,8 +143,9 @@ class Host:
         return len(self._newcomers)
 
     def next_timer(self) -> float:
-        """When to call `advance` next."""
-        return self.clock() if self._loop is None else self._loop.next_at
+        """When to call `advance` next: for the next tick, or for the links between seldom ones."""
+        now = self.clock()
+        return now if self._loop is None else min(self._loop.next_at, now + HEARTBEAT_INTERVAL)
 
     def close(self, reason: str) -> None:
         """Say goodbye to everybody."""
@@ -180,9 +190,11 @@ class Host:
         for player in self.guests:
             player.prepare(self.tick, self.tick_rate)
         for number, packets in self._sender.broadcast(frame).items():
-            player = self.guests.by_id[number]
+            receiver = self.guests.by_id.get(number)
+            if receiver is None:
+                continue  # left while others were being told
             for packet in packets:
-                if player.link.send_datagram(packet):
+                if receiver.link.send_datagram(packet):
                     self.stats.bytes_sent += len(packet)
         self.stats.broadcasts += 1
         self._broadcasts.add(now)
@@ -200,13 +212,16 @@ class Host:
     def _message(self, newcomer: _Newcomer, channel: Channel, payload: bytes) -> None:
         player = newcomer.player
         if channel is newcomer.control:
-            if player is not None:
+            if player is not None or newcomer.refused:
                 raise WireError("said hello twice")
             self._hello(newcomer, payload)
         elif player is not None and player.mailbox.carries(channel):
-            received = player.mailbox.receive(payload)
-            if received is not None:
-                self._handle(player, *received)
+            self._said(player, payload)
+
+    def _said(self, player: Player, payload: bytes) -> None:
+        received = player.mailbox.receive(payload)
+        if received is not None:
+            self._handle(player, *received)
 
     def _handle(self, player: Player, message: Message, request: int) -> None:
         handler = self.handlers.get(message)
@@ -214,7 +229,7 @@ class Host:
             return
         answer = self._guarded(handler, player, message)
         if isinstance(answer, Message) and request and player.link.is_open:
-            player.reply(answer, request)
+            self._guarded(player.reply, answer, request)
 
     def _guarded(self, handler: Callable[..., Any], *arguments: Any) -> Any:
         """Call a handler of the game's; what it raises must not end other players' game."""
@@ -237,8 +252,9 @@ class Host:
 
     def _refuse(self, newcomer: _Newcomer, reason: str, description: dict[str, Any] | None) -> None:
         assert newcomer.link is not None
+        # The description may be long: the link is closed when all of it has been handed over.
+        newcomer.refused = reason
         newcomer.link.send(newcomer.control, encode(Refusal(reason, description)))
-        newcomer.link.close(f"refused: {reason}")
 
     def _join(self, newcomer: _Newcomer, link: Link, name: str) -> None:
         number = self.guests.next_id()
@@ -264,7 +280,12 @@ class Host:
         )
         link.send(newcomer.control, encode(welcome))
         for handler in self.on_join:
-            self._guarded(handler, player)
+            if player.connected:  # no handler before has kicked the player
+                self._guarded(handler, player)
+        for payload in player.mailbox.early:
+            if player.connected:
+                self._said(player, payload)
+        player.mailbox.early.clear()
 
     def _datagram(self, newcomer: _Newcomer, data: bytes) -> None:
         player = newcomer.player

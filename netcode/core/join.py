@@ -72,7 +72,12 @@ def decode_answer(data: bytes) -> Welcome | Refusal:
                 "broadcast_every": int(every),
                 "seed": int(seed),
             },
-        ] if 0 < player < 1 << 31 and 0 <= tick < 1 << 32 and 1 <= tick_rate <= 1000 and every > 0:
+        ] if (
+            0 < player < 1 << 31
+            and 0 <= tick < 1 << 32
+            and 1 <= tick_rate <= 1000
+            and 0 < every < 1 << 31
+        ):
             return Welcome(player, name, tick, float(tick_rate), every, seed)
         case ["Refusal", {"reason": str(reason), "description": dict() | None as description}]:
             return Refusal(reason, description)
@@ -82,4 +87,5 @@ def decode_answer(data: bytes) -> Welcome | Refusal:
 def clean_name(name: str) -> str:
     """A player's name without what cannot be printed, and not longer than a name may be."""
     printable = "".join(c for c in name if c.isprintable()).strip()
-    return printable.encode("utf-8", "ignore")[:MAX_NAME_BYTES].decode("utf-8", "ignore")
+    cut = printable.encode("utf-8", "ignore")[:MAX_NAME_BYTES]
+    return cut.decode("utf-8", "ignore").rstrip()

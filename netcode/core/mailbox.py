@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from netcode.declarations import Message
-from netcode.errors import Disconnected, SendQueueFull, UsageError, WireError
+from netcode.errors import Disconnected, NetcodeError, SendQueueFull, UsageError, WireError
 from netcode.fields import Context
-from netcode.link.delivery import RELIABLE
+from netcode.link.delivery import RELIABLE, Delivery
 from netcode.link.session import Channel, Session
 from netcode.protocol import Protocol
 from netcode.wire.messages import MAX_REQUEST, NO_REQUEST, decode_message, encode_message
@@ -35,6 +35,13 @@ class Reply(Generic[M]):
 
     def __init__(self) -> None:
         self._future: Future[Message] = Future()
+
+    @classmethod
+    def failed(cls, error: Exception) -> "Reply[M]":
+        """A reply that will never come, and why."""
+        reply = cls()
+        reply._fail(error)
+        return reply
 
     def done(self) -> bool:
         """Whether the answer (or the end of the session) is here."""
@@ -67,10 +74,12 @@ class Mailbox:
         self._context = context
         self._pending: dict[int, Reply[Message]] = {}
         self._next_request = 1
-        self._channels = {
-            delivery: session.open(MESSAGES, delivery)[0]
-            for delivery in {RELIABLE, *(kind.delivery for kind in protocol.messages)}
-        }
+        self.early: list[bytes] = []
+        """What came before the channels were opened: it overtook the hello."""
+        self._channels: dict[Delivery, Channel] = {}
+        for delivery in {RELIABLE, *(kind.delivery for kind in protocol.messages)}:
+            self._channels[delivery], waiting = session.open(MESSAGES, delivery)
+            self.early += waiting
 
     def carries(self, channel: Channel) -> bool:
         return channel.name == MESSAGES
@@ -79,15 +88,23 @@ class Mailbox:
         """Where a message goes, and its bytes. Raises `UsageError` for an undeclared class."""
         return self._channels[message.delivery], self._encode(message, NO_REQUEST, reply=False)
 
-    def encode_request(self, message: Message) -> tuple[Channel, bytes, Reply[Message]]:
-        """The same for a message that wants a reply; it travels reliably whatever it declares."""
+    def request(self, message: Message, send: Callable[[Channel, bytes], None]) -> Reply[Message]:
+        """Send a message that wants a reply; it travels reliably whatever it declares.
+
+        Raises what ``send`` raises, and `SendQueueFull` if too many wait for their reply.
+        """
         if len(self._pending) >= MAX_PENDING:
             raise SendQueueFull(f"{MAX_PENDING} requests wait for their reply already")
         number = self._next_request
         self._next_request = number % MAX_REQUEST + 1
         payload = self._encode(message, number, reply=False)
-        reply = self._pending[number] = Reply()
-        return self._channels[RELIABLE], payload, reply
+        reply = self._pending[number] = Reply[Message]()
+        try:
+            send(self._channels[RELIABLE], payload)
+        except NetcodeError:
+            del self._pending[number]
+            raise
+        return reply
 
     def encode_reply(self, message: Message, request: int) -> tuple[Channel, bytes]:
         return self._channels[RELIABLE], self._encode(message, request, reply=True)

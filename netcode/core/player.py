@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from netcode.core.inputs import InputBuffer
 from netcode.core.mailbox import Mailbox, Reply
 from netcode.core.stats import ServerStats
-from netcode.declarations import Entity, Input, Message
-from netcode.errors import SendQueueFull, UsageError
+from netcode.declarations import Entity, Message
+from netcode.errors import Disconnected, SendQueueFull, UsageError
 from netcode.link.link import Link
 from netcode.link.session import Session
 from netcode.protocol import Protocol
@@ -15,45 +16,6 @@ from netcode.wire.bits import unwrap
 from netcode.wire.packets import InputPacket
 from netcode.world.table import NOBODY
 from netcode.world.world import World
-
-MAX_INPUT_LEAD = 120
-"""Ticks that an input may be ahead of the server; what claims more is not believed."""
-
-
-class InputBuffer:
-    """One player's inputs, consumed in the order of ticks, each exactly once."""
-
-    def __init__(self, protocol: Protocol) -> None:
-        self._waiting: dict[int, tuple[Input, ...]] = {}
-        self._held: tuple[Input, ...] = tuple(kind() for kind in protocol.inputs)
-        self._has_said_anything = False
-        self.consumed_tick: int | None = None
-        """The tick of the newest input that the simulation has used."""
-
-    def put(self, packet: InputPacket, tick: int, stats: ServerStats) -> None:
-        """Take in a packet's inputs for ticks after ``tick``, the last one simulated."""
-        first = packet.newest_tick - len(packet.inputs) + 1
-        for offset, inputs in enumerate(packet.inputs):
-            wanted = first + offset
-            if wanted > tick + MAX_INPUT_LEAD:
-                break
-            if wanted <= tick:
-                # Inputs are repeated until acknowledged: most of those that are late came before.
-                if wanted > (self.consumed_tick or 0) and offset == len(packet.inputs) - 1:
-                    stats.late_inputs += 1
-                continue
-            self._waiting.setdefault(wanted, inputs)
-            self._has_said_anything = True
-
-    def consume(self, tick: int, stats: ServerStats) -> tuple[Input, ...]:
-        """The inputs for this tick; if none came in time, the last ones go on."""
-        inputs = self._waiting.pop(tick, None)
-        if inputs is None:
-            stats.missing_inputs += self._has_said_anything
-            return self._held
-        self.consumed_tick = tick
-        self._held = tuple(part.held() for part in inputs)
-        return inputs
 
 
 class Player:
@@ -164,13 +126,13 @@ class Player:
         return True
 
     def request(self, message: Message) -> Reply[Message]:
-        """Send a message whose handler's return value comes back: ``await player.request(…)``."""
-        channel, payload, reply = self.mailbox.encode_request(message)
-        if self.link.is_open:
-            self.link.send(channel, payload)
-        else:
-            self.mailbox.close(self.left_because or "left")
-        return reply
+        """Send a message whose handler's return value comes back: ``await player.request(…)``.
+
+        Raises `SendQueueFull` if this player's queue is full.
+        """
+        if not self.link.is_open:
+            return Reply.failed(Disconnected(self.left_because or "left"))
+        return self.mailbox.request(message, self.link.send)
 
     def reply(self, message: Message, request: int) -> None:
         """Answer a request of this player's."""

@@ -33,6 +33,8 @@ MAX_WAITING = 1_024
 MAX_PARTIAL = 32
 """Messages of which only some pieces have come: more than the link keeps in flight at a time."""
 MAX_PARTIAL_BYTES = 2 * MAX_RELIABLE_BYTES
+MAX_BEYOND_BYTES = 2 * QUEUE_BYTES
+"""Of messages that wait behind a gap. An honest peer has `QUEUE_BYTES` unacknowledged at most."""
 
 SEQUENCES = 1 << 32
 
@@ -71,7 +73,8 @@ class Outgoing:
     @property
     def waiting_bytes(self) -> int:
         """Bytes that wait for their turn, or (if reliable) for their acknowledgement."""
-        return self._queued_bytes + self._kept_bytes
+        # A reliable message that waits for its turn is kept as well: it counts once.
+        return max(self._queued_bytes, self._kept_bytes)
 
     @property
     def is_idle(self) -> bool:
@@ -86,7 +89,7 @@ class Outgoing:
     def has_room(self, size: int) -> bool:
         return (
             self.waiting_bytes + size <= QUEUE_BYTES
-            and len(self._queue) + len(self._kept) < QUEUE_MESSAGES
+            and max(len(self._queue), len(self._kept)) < QUEUE_MESSAGES
         )
 
     def send(self, payload: bytes, now: float) -> None:
@@ -101,6 +104,7 @@ class Outgoing:
             self.dropped += len(self._queue)
             self._queue.clear()
             self._queued_bytes = 0
+        self._drop_stale(now)
         if not self.has_room(len(payload)):
             raise SendQueueFull(
                 f"{self.waiting_bytes} bytes wait on this channel already: send less, or wait"
@@ -178,6 +182,7 @@ class Incoming:
         self.dropped = 0
         """Messages that arrived twice, too late, or only in part."""
         self._beyond: dict[int, bytes | None] = {}
+        self._beyond_bytes = 0
         self._partial: OrderedDict[int, _Partial] = OrderedDict()
         self._partial_bytes = 0
 
@@ -208,6 +213,11 @@ class Incoming:
                 window |= 1 << (ahead - 1)
         return Acknowledgement(self.number, self.next, window)
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that wait here for a missing piece, or behind a missing message."""
+        return self._partial_bytes + self._beyond_bytes
+
     def relink(self) -> None:
         """The link was replaced: pieces of half a message will come again from the first."""
         self._partial.clear()
@@ -225,8 +235,10 @@ class Incoming:
 
     def _receive_ordered(self, sequence: int, payload: bytes) -> Iterator[bytes]:
         self._beyond[sequence] = payload
+        self._beyond_bytes += len(payload)
         self._check_waiting()
         while (waiting := self._beyond.pop(self.next, None)) is not None:
+            self._beyond_bytes -= len(waiting)
             self.next = (self.next + 1) % SEQUENCES
             yield waiting
 
@@ -247,7 +259,7 @@ class Incoming:
         yield payload
 
     def _check_waiting(self) -> None:
-        if len(self._beyond) > 2 * QUEUE_MESSAGES:
+        if len(self._beyond) > 2 * QUEUE_MESSAGES or self._beyond_bytes > MAX_BEYOND_BYTES:
             raise WireError("too many messages wait behind a gap")
 
     def _reassemble(self, piece: Piece) -> bytes | None:

@@ -91,7 +91,8 @@ class Piece:
 
 def encode_bye(reason: str) -> bytes:
     """The frame that says goodbye and why."""
-    return bytes([BYE]) + reason.encode("utf-8", "replace")[:MAX_REASON_BYTES]
+    cut = reason.encode("utf-8", "replace")[:MAX_REASON_BYTES].decode("utf-8", "ignore")
+    return bytes([BYE]) + cut.encode()
 
 
 def decode(data: bytes) -> Heartbeat | Piece | str:
@@ -114,7 +115,9 @@ def decode(data: bytes) -> Heartbeat | Piece | str:
                     raise WireError("a piece of the wrong size")
                 return Piece(channel, sequence, index, count, payload)
             case 4:
-                return data[1 : 1 + MAX_REASON_BYTES].decode("utf-8", "replace")
+                reason = data[1 : 1 + MAX_REASON_BYTES].decode("utf-8", "replace")
+                # It is shown to people and written to logs: no control characters.
+                return "".join(c for c in reason if c.isprintable())
     except (struct.error, IndexError) as error:
         raise WireError("a frame is shorter than its header") from error
     raise WireError(f"there is no frame of kind {data[0]}")

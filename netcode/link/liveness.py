@@ -5,6 +5,15 @@ from netcode.link.frames import NOTHING_HEARD, Acknowledgement, Heartbeat
 HEARTBEAT_INTERVAL = 0.25
 """Seconds between heartbeats. Four a second cost a client 0.4 kB/s and find a dead peer soon."""
 
+EAGER_INTERVAL = 0.05
+EAGER_BEATS = 8
+"""The first heartbeats come quickly, since the round trip is needed soon; and so do those after
+the other end has said that it hears none: on a line that carries nothing else, a burst of loss
+could swallow all that is sent before the silence limit."""
+
+UNHEARD = 0.75
+"""Seconds without a heartbeat from this end after which the other end is worth hurrying for."""
+
 SILENCE_LIMIT = 2.5
 """Seconds without a byte after which a peer is dead: ten lost heartbeats in a row, and time to
 act on it within three seconds."""
@@ -24,6 +33,7 @@ class Liveness:
         self.samples = 0
         self._last_heard = now
         self._next_beat = now
+        self._beats = 0
         self._heard_time: int | None = None
         self._heard_at = now
 
@@ -48,7 +58,9 @@ class Liveness:
     def beat(self, now: float, acknowledgements: tuple[Acknowledgement, ...]) -> Heartbeat:
         """The heartbeat to send now."""
         # From the beat that was due, not from now, so that a coarse timer keeps the rate.
-        self._next_beat = max(self._next_beat + HEARTBEAT_INTERVAL, now)
+        self._beats += 1
+        interval = EAGER_INTERVAL if self._beats <= EAGER_BEATS else HEARTBEAT_INTERVAL
+        self._next_beat = max(self._next_beat + interval, now)
         held = min(0xFFFF, int((now - self._heard_at) * 1000))
         return Heartbeat(
             time=_milliseconds(now),
@@ -60,6 +72,9 @@ class Liveness:
     def hear_beat(self, beat: Heartbeat, now: float) -> None:
         """Take the times out of a heartbeat from the other end."""
         self._heard_time, self._heard_at = beat.time, now
+        if beat.echo == NOTHING_HEARD or beat.held > UNHEARD * 1000:
+            self._beats = 0
+            self._next_beat = min(self._next_beat, now + EAGER_INTERVAL)
         if beat.echo == NOTHING_HEARD:
             return
         away = (_milliseconds(now) - beat.echo) % _CLOCK_SPAN

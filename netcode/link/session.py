@@ -16,6 +16,8 @@ from netcode.transports.base import Lane
 MAX_CHANNELS = 256
 MAX_WAITING_BYTES = 1 << 20
 """What an end keeps for channels that it has not opened yet, per channel."""
+MAX_UNOPENED_BYTES = 4 << 20
+"""The same for all of them together, half messages included."""
 TELLINGS = 4
 """Heartbeats in which an acknowledgement is told: three of them may be lost."""
 
@@ -36,8 +38,13 @@ class _Unopened:
     """A channel of which messages have come before this end opened it."""
 
     incoming: Incoming
-    messages: deque[bytes] = field(default_factory=deque)
+    messages: deque[tuple[int, bytes]] = field(default_factory=deque)
+    """Sequence number (meant for unreliable ones) and payload."""
     size: int = 0
+
+    @property
+    def held_bytes(self) -> int:
+        return self.size + self.incoming.held_bytes
 
 
 class Session:
@@ -49,6 +56,8 @@ class Session:
         """Messages for channels never opened that found no place to wait."""
         self._unopened: dict[int, _Unopened] = {}
         self._to_tell: dict[int, int] = {}
+        self._reminders: dict[int, None] = {}
+        """Channels that have been told often enough, in turn."""
 
     def open(self, name: str, delivery: Delivery) -> tuple[Channel, list[bytes]]:
         """Open a channel, and take what has waited for it. Opening twice gives the same one.
@@ -66,11 +75,12 @@ class Session:
         if len(self.channels) >= MAX_CHANNELS:
             raise UsageError(f"no more than {MAX_CHANNELS} channels on one session")
         waiting = self._unopened.pop(number, None)
-        if waiting is None:
-            incoming, messages = Incoming(number, delivery), []
-        else:
-            incoming, messages = waiting.incoming, list(waiting.messages)
-            incoming.delivery = delivery
+        incoming, messages = Incoming(number, delivery), []
+        if waiting is not None and delivery.reliable:
+            incoming, messages = waiting.incoming, [payload for _, payload in waiting.messages]
+        elif waiting is not None:
+            for sequence, payload in waiting.messages:
+                messages += incoming.receive(Piece(number, sequence, 0, 1, payload))
         channel = Channel(name, delivery, number, Outgoing(number, delivery), incoming)
         self.channels[number] = channel
         return channel, messages
@@ -91,15 +101,26 @@ class Session:
     def acknowledgements(self) -> tuple[Acknowledgement, ...]:
         """What the next heartbeat tells; those that have been told least come first."""
         told = sorted(self._to_tell, key=lambda number: -self._to_tell[number])
-        entries = []
-        for number in told[:MAX_ACKNOWLEDGEMENTS]:
+        entries = self._reminder()
+        for number in told[: MAX_ACKNOWLEDGEMENTS - len(entries)]:
             half = self._incoming(number)
             if half is not None:
                 entries.append(half.acknowledgement())
             self._to_tell[number] -= 1
             if self._to_tell[number] == 0:
                 del self._to_tell[number]
+                self._reminders[number] = None
         return tuple(entries)
+
+    def _reminder(self) -> list[Acknowledgement]:
+        """One of those told before, in case a long burst of loss swallowed every telling."""
+        for number in list(self._reminders):
+            del self._reminders[number]
+            half = self._incoming(number)
+            if half is not None and number not in self._to_tell:
+                self._reminders[number] = None  # behind all others
+                return [half.acknowledgement()]
+        return []
 
     def acknowledge(self, entries: tuple[Acknowledgement, ...]) -> None:
         """Take in what the other end says has arrived there."""
@@ -130,6 +151,10 @@ class Session:
                 self._refuse(delivery)
                 return
             waiting = self._unopened[piece.channel] = _Unopened(Incoming(piece.channel, delivery))
+        held = sum(unopened.held_bytes for unopened in self._unopened.values())
+        if held + len(piece.payload) > MAX_UNOPENED_BYTES:
+            self._refuse(delivery)
+            return
         for payload in waiting.incoming.receive(piece):
             if (
                 len(waiting.messages) >= MAX_WAITING
@@ -137,7 +162,7 @@ class Session:
             ):
                 self._refuse(delivery)
                 return
-            waiting.messages.append(payload)
+            waiting.messages.append((piece.sequence, payload))
             waiting.size += len(payload)
         if delivery.reliable:
             self._to_tell[piece.channel] = TELLINGS

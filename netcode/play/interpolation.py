@@ -61,7 +61,7 @@ class Interpolator:
         for index, table in enumerate(self._tables):
             samples = _samples(frames, at, index)
             own = own_life[index]
-            size = max(len(samples.life), len(own))
+            size = max(len(samples.life), len(own), table.size)
             life = np.full(size, ABSENT, dtype=np.int32)
             life[: len(samples.life)] = samples.life
             mine = own != ABSENT
@@ -74,8 +74,7 @@ class Interpolator:
         self, table: Table[Any], life: NDArray[np.int32], arrangement: Arrangement
     ) -> None:
         shown = np.full(len(life), ABSENT, dtype=np.int32)
-        common = min(len(life), table.size)
-        shown[:common] = np.where(table.alive, table.generation, ABSENT)[:common]
+        shown[: table.size] = np.where(table.alive, table.generation, ABSENT)
         changed = shown != life
         for row in np.flatnonzero(changed & (shown != ABSENT)).tolist():
             entity = table.at(row)

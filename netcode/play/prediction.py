@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.declarations import Entity, Input
-from netcode.play.step import Step
+from netcode.play.step import TICK, Step
 from netcode.protocol import Protocol
 from netcode.world.world import World
 
@@ -28,7 +28,11 @@ def simulate_entity(protocol: Protocol, entity: Entity, inputs: Inputs, step: St
     function = protocol.simulate.get(type(entity))
     if function is not None:
         wanted = protocol.inputs.index(protocol.simulate_input[type(entity)])
-        function(entity, inputs[wanted], step)
+        step._draw_for(1 + (entity.handle << 8 | protocol.entities.index(type(entity))))
+        try:
+            function(entity, inputs[wanted], step)
+        finally:
+            step._draw_for(TICK)
 
 
 def round_to_steps(protocol: Protocol, world: World, rows: Mapping[int, NDArray[np.intp]]) -> None:

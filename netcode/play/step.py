@@ -10,14 +10,14 @@ from netcode.world.world import World
 
 E = TypeVar("E", bound=Entity)
 
-_SPREAD = 0x9E3779B97F4A7C15
-"""2**64 / golden ratio: neighbouring ticks get seeds that have nothing in common."""
+TICK = 0
+"""The salt of what is drawn for no entity in particular."""
 
 
 class Step:
     """One tick of the simulation, the same on a server and on the client that predicts it."""
 
-    __slots__ = ("_random", "_seed", "_spawn", "dt", "replaying", "tick", "world")
+    __slots__ = ("_random", "_salt", "_seed", "_spawn", "dt", "replaying", "tick", "world")
 
     def __init__(
         self,
@@ -38,15 +38,25 @@ class Step:
         self.replaying = replaying
         """True while a client re-simulates the past: play no sounds, show no sparks."""
         self._seed = seed
+        self._salt = TICK
         self._random: random.Random | None = None
         self._spawn = spawn
 
     @property
     def random(self) -> random.Random:
-        """Seeded by the tick: both ends draw the same numbers."""
+        """Seeded by the tick and the entity that is simulated: both ends draw the same numbers.
+
+        Outside a simulate function (in ``on_tick``) it is the tick's own.
+        """
         if self._random is None:
-            self._random = random.Random(self._seed ^ (self.tick * _SPREAD))
+            self._random = random.Random(f"{self._seed} {self.tick} {self._salt}")
         return self._random
+
+    def _draw_for(self, salt: int) -> None:
+        """Chance is now that of one entity. A server simulates everybody's, a client only its
+        own: each must draw the same whoever came before it."""
+        self._salt = salt
+        self._random = None
 
     def spawn(self, kind: type[E], **values: Any) -> E | None:
         """A new entity on the server; None on a client, where a snapshot brings it."""

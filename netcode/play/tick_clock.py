@@ -32,15 +32,22 @@ class TickLoop:
         if behind < 0:
             return 0
         count = int(behind / self.interval) + 1
-        self.late += sum(behind - index * self.interval > LATE for index in range(count))
-        if count > CATCH_UP:
-            self.skipped += count - CATCH_UP
         self.next_at += count * self.interval
-        return min(count, CATCH_UP)
+        # The oldest are skipped: those that run are the ones due most recently.
+        ran = min(count, CATCH_UP)
+        self.skipped += count - ran
+        self.late += sum(now - (self.next_at - n * self.interval) > LATE for n in range(1, ran + 1))
+        return ran
 
 
 WINDOW = 2.0
 """Seconds of arrivals from which the offset is taken: the quickest packet tells it best."""
+
+SHIFT_WINDOW = 0.4
+"""Seconds in which all are late when the server has skipped ticks or the route is longer."""
+
+SHIFT = 0.1
+"""Seconds by which the quickest of them must be late for what came before to be forgotten."""
 
 SPEED_UP = 0.05
 """A hand that is off runs up to this share faster or slower, which nobody sees."""
@@ -52,6 +59,9 @@ LEAD_TICKS = 2.0
 """Ticks that inputs are to arrive before they are needed, on a line without jitter."""
 
 MAX_JITTER = 0.25
+
+TRIM_GAIN = 0.02
+"""Share of the error in arriving at the server that the lead takes over with each snapshot."""
 
 
 class TickClock:
@@ -67,6 +77,7 @@ class TickClock:
         self.display_tick = 0.0
         self.input_tick = 0.0
         self._lead_trim = 0.0
+        self._input_error = 0.0
 
     @property
     def is_set(self) -> bool:
@@ -89,12 +100,24 @@ class TickClock:
         self._arrivals.append((now, offset))
         while self._arrivals[0][0] < now - WINDOW:
             self._arrivals.popleft()
+        self._forget_before_shift(now)
         quickest = min(offset for _, offset in self._arrivals)
-        late = sum(offset - quickest for _, offset in self._arrivals) / len(self._arrivals)
-        self.jitter += (late - self.jitter) * 0.1
-        if earliness is not None:
-            wanted = self.margin - earliness
-            self._lead_trim = max(-0.2, min(0.5, self._lead_trim + 0.02 * wanted))
+        late = [min(offset - quickest, MAX_JITTER) for _, offset in self._arrivals]
+        self.jitter += (sum(late) / len(late) - self.jitter) * 0.1
+        # What is said of inputs sent while the hand was on its way says nothing of where it goes.
+        if earliness is not None and abs(self._input_error) < 1.0 / self._rate:
+            wanted = max(-0.05, min(0.25, self.margin - earliness))
+            self._lead_trim = max(-0.2, min(0.5, self._lead_trim + TRIM_GAIN * wanted))
+
+    def _forget_before_shift(self, now: float) -> None:
+        """Start afresh when everything has been late for a while: that is no jitter."""
+        recent = [entry for entry in self._arrivals if entry[0] > now - SHIFT_WINDOW]
+        before = len(self._arrivals) - len(recent)
+        if before == 0 or len(recent) < 4:
+            return
+        old = [offset for _, offset in self._arrivals][:before]
+        if min(offset for _, offset in recent) - min(old) > max(SHIFT, 2.0 * self.jitter):
+            self._arrivals = deque(recent)
 
     def advance(self, now: float, rtt: float) -> None:
         """Move both hands to ``now``."""
@@ -110,6 +133,7 @@ class TickClock:
             passed = max(0.0, now - self._now) * self._rate
             self.display_tick = self._steer(self.display_tick + passed, display, passed)
             self.input_tick = self._steer(self.input_tick + passed, inputs, passed)
+        self._input_error = (inputs - self.input_tick) / self._rate
         self._now = now
 
     def _steer(self, hand: float, target: float, passed: float) -> float:

@@ -63,9 +63,10 @@ class Radius:
         if here is None:
             return np.broadcast_to(table.alive, viewers.seen.shape)
         square = np.zeros(viewers.seen.shape)
-        for axis in range(here.shape[1]):
-            apart = viewers.viewpoints[:, axis, None] - here[None, :, axis]
-            square += apart * apart
+        with np.errstate(over="ignore", invalid="ignore"):  # infinitely far is not in view
+            for axis in range(here.shape[1]):
+                apart = viewers.viewpoints[:, axis, None] - here[None, :, axis]
+                square += apart * apart
         limit = np.where(viewers.seen, self.leave * self.leave, self.enter * self.enter)
         return np.asarray((square <= limit) & table.alive)
 

@@ -8,6 +8,7 @@ bounded by what the wire can name: `MAX_ROWS` rows of each class.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,8 @@ class _Section:
     columns: NDArray[np.bool_]
     """Which fields are said: (rows, fields), all False for rows that leave."""
     lanes: Lanes
+    texts: list[tuple[int, NDArray[np.bool_], list[str]]]
+    """For each Text its lane, the rows that say it, and what; numbered once all is parsed."""
 
 
 @dataclass(slots=True)
@@ -82,6 +85,14 @@ class Receiver:
     def __init__(self, tables: Sequence[Table[Any]], history: History, texts: TextPool) -> None:
         self._fields: list[tuple[Field[Any], ...]] = [table.fields for table in tables]
         self._lanes_of = [[table.lanes_of(f) for f in table.fields] for table in tables]
+        self._private = [
+            [
+                (1 + column, table.lanes_of(f), partial(f.encode, f.default, table.context))
+                for column, f in enumerate(table.fields)
+                if f.only_owner
+            ]
+            for table in tables
+        ]
         self._texts = texts
         texts.users.append(self._texts_in_use)
         self.history = history
@@ -193,8 +204,13 @@ class Receiver:
         known.said[placed, 0] = tick
         known.life[placed] = section.life[told]
         known.controlled[placed] = section.controlled[told]
-        # A new tenant, or a new epoch of the old one: nothing older counts for any field.
+        # A new tenant, or a new epoch of the old one: nothing older counts for any field, and
+        # what only its owner is told reads as the default to everybody else.
         known.said[placed[fresh], 1:] = -1
+        stranger = placed[~section.controlled[told]]
+        for column, where, default in self._private[section.table]:
+            known.lanes[stranger, where] = default()
+            known.said[stranger, column] = -1
 
         in_view = known.life[rows] != ABSENT
         # What was said before this entity entered is about its predecessor.
@@ -222,6 +238,9 @@ class Receiver:
                 raise WireError(f"there is no entity class number {table}")
             sections.append(self._parse_section(table, body))
         body.expect_end()
+        for section in sections:
+            for lane, chosen, texts in section.texts:
+                section.lanes[chosen, lane] = [self._texts.number(text) for text in texts]
         return sections
 
     def _parse_section(self, table: int, body: BitReader) -> _Section:
@@ -246,19 +265,20 @@ class Receiver:
         for column in range(len(fields)):
             columns[present, column] = body.read_flags(living)
         lanes = np.zeros((count, sum(len(f.lane_bits) for f in fields)), dtype=np.int32)
+        texts = []
         for column, field in enumerate(fields):
             chosen = columns[:, column]
             said = int(np.count_nonzero(chosen))
             where = self._lanes_of[table][column]
             if isinstance(field, Text):
-                numbers = [self._parse_text(field, body) for _ in range(said)]
-                lanes[chosen, where.start] = numbers
+                words = [_parse_text(field, body) for _ in range(said)]
+                texts.append((where.start, chosen, words))
             else:
                 for lane, width in enumerate(field.lane_bits, start=where.start):
                     lanes[chosen, lane] = body.read(said, width)
-        return _Section(table, rows, told, life, controlled, columns, lanes)
+        return _Section(table, rows, told, life, controlled, columns, lanes, texts)
 
-    def _parse_text(self, field: Text, body: BitReader) -> int:
-        length = body.read_one(8)
-        data = body.read(length, 8).astype(np.uint8).tobytes()
-        return self._texts.number(field.from_wire(data))
+
+def _parse_text(field: Text, body: BitReader) -> str:
+    length = body.read_one(8)
+    return field.from_wire(body.read(length, 8).astype(np.uint8).tobytes())

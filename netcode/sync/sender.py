@@ -29,7 +29,8 @@ from netcode.world.history import ABSENT, Frame, TableFrame
 from netcode.world.table import Table
 
 MAX_PACKETS = 16
-"""State packets for one peer in one broadcast (17 kB): what does not fit waits its turn."""
+"""State packets for one peer in one broadcast (17 kB): what does not fit waits its turn. Entities
+of more than half a packet leave gaps, so that there may be twice as many; the bytes stay."""
 
 SECTION_BITS = 8 + 16
 ROW_BITS = 16
@@ -62,6 +63,8 @@ class _Pairs:
         """Per column, the newest acknowledged packet that held it."""
         self.sent_tick = np.zeros((0, 0), dtype=np.int64)
         """When the row was last sent."""
+        self.doubtful = np.zeros((0, 0), dtype=np.bool_)
+        """Whether the peer may hold the row otherwise than its entry was last sent."""
 
     def fit(self, slots: int, rows: int) -> None:
         """Make room for this many peers and rows; new pairs are absent and settled."""
@@ -85,7 +88,14 @@ class _Pairs:
                 getattr(self, name)[slot] = empty
 
 
-_EMPTY = {"life": ABSENT, "lanes": 0, "floor": 0, "acknowledged": 0, "sent_tick": 0}
+_EMPTY = {
+    "life": ABSENT,
+    "lanes": 0,
+    "floor": 0,
+    "acknowledged": 0,
+    "sent_tick": 0,
+    "doubtful": False,
+}
 
 
 @dataclass(slots=True)
@@ -136,6 +146,8 @@ class Peer:
     acknowledged_packets: int = 0
     deferred: int = 0
     """Rows that had to wait in the last broadcast."""
+    unsure: bool = False
+    """Whether rows go unmentioned of which the peer may hold something else than was sent."""
 
 
 class Sender:
@@ -184,6 +196,8 @@ class Sender:
         if not peers:
             return {}
         batches: dict[int, list[_Batch]] = {peer.slot: [] for peer in peers}
+        for peer in peers:
+            peer.unsure = False
         viewpoints = self._viewpoints(peers)
         for index, kept in enumerate(frame.tables):
             if kept.size:
@@ -272,6 +286,9 @@ class Sender:
         # An entry whose row rests is repeated only when its acknowledgement is overdue: this is
         # what keeps the burst at joining from being sent once per broadcast.
         waiting = entering & ~changed_now & (pairs.sent_tick[:slots, :size] + rtt_ticks > tick)
+        unsure = (waiting & pairs.doubtful[:slots, :size]).any(axis=1)
+        for peer in peers:
+            peer.unsure |= bool(unsure[peer.slot])
         slot_of, rows = np.nonzero(due.any(axis=2) & ~waiting)
         if len(rows) == 0:
             return
@@ -324,7 +341,7 @@ class Sender:
                 tick=tick,
                 index=index,
                 count=len(cuts),
-                deferred=peer.deferred > 0,
+                deferred=peer.deferred > 0 or peer.unsure,
                 client_packet=peer.client_packet,
                 input_tick=peer.input_tick,
                 earliness=peer.earliness,
@@ -371,14 +388,20 @@ class Sender:
         table = self._tables[batch.table]
         pairs.sent_tick[slot, rows] = tick
         floor, before = pairs.floor[slot, rows], pairs.lanes[slot, rows]
+        life, settled = pairs.life[slot, rows], pairs.acknowledged[slot, rows, 0] >= floor[:, 0]
+        fresh = batch.life != life
+        doubtful = np.where(fresh, (life != ABSENT) | ~settled, pairs.doubtful[slot, rows])
         moved = batch.lanes != before
         for column, described in enumerate(table.fields, start=1):
             where = table.lanes_of(described)
             said = batch.columns[:, column]
-            floor[said & moved[:, where].any(axis=1), column] = peer.sequence
+            changed = said & moved[:, where].any(axis=1)
+            floor[changed, column] = peer.sequence
+            doubtful |= changed & ~fresh
             # What a peer may not see must not look sent: it counts as changed when it may.
             batch.lanes[:, where] = np.where(said[:, None], batch.lanes[:, where], before[:, where])
-        floor[batch.life != pairs.life[slot, rows]] = peer.sequence
+        floor[fresh] = peer.sequence
+        pairs.doubtful[slot, rows] = doubtful
         # Nothing of an absent row is due but its absence.
         floor[batch.life == ABSENT, 1:] = 0
         pairs.floor[slot, rows] = floor

@@ -76,8 +76,8 @@ def _decode(field: Field[Any], value: Any, context: Context) -> Any:
         if not isinstance(value, str):
             raise WireError(f"{field} is a text")
         return field.from_wire(value.encode("utf-8", "surrogatepass"))
-    lanes = value if isinstance(value, list) else [value]
-    if len(lanes) != len(field.lane_bits):
+    lanes = [value] if len(field.lane_bits) == 1 else value
+    if not isinstance(lanes, list) or len(lanes) != len(field.lane_bits):
         raise WireError(f"{field} has {len(field.lane_bits)} lanes")
     for lane, width in zip(lanes, field.lane_bits, strict=True):
         if type(lane) is not int or not 0 <= lane < 1 << width:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from netcode.declarations import Input
 from netcode.errors import WireError
 from netcode.fields import Context
+from netcode.transports.base import MAX_DATAGRAM
 
 STATE = 16
 INPUT = 17
@@ -29,6 +30,9 @@ _INPUT_HEADER = struct.Struct("<BHBHIIIB")
 
 STATE_HEADER_BYTES = _STATE_HEADER.size
 
+MAX_INPUT_BITS = (MAX_DATAGRAM - _INPUT_HEADER.size) * 8 // MAX_INPUTS - 1
+"""Bits of one tick's inputs, such that `MAX_INPUTS` different ones fit into one packet."""
+
 _DEFERRED = 1
 _HEARD = 1
 
@@ -44,7 +48,7 @@ class StateHeader:
     """This is packet ``index`` of the ``count`` packets of its tick."""
     count: int
     deferred: bool
-    """Whether something in view had to wait: what is absent is then unknown, not unchanged."""
+    """Whether something had to wait: what is not mentioned is then unknown, not unchanged."""
     client_packet: int
     """Lowest 16 bits of the newest input packet that the server has read."""
     input_tick: int | None

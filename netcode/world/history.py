@@ -46,7 +46,11 @@ class TableFrame:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Whether this row's lanes are the server's at this tick (always, on the server)."""
+        """Whether this row's lanes are the server's at this tick (always, on the server).
+
+        On a client a known row that is absent may yet be on its way: an entity enters when the
+        first packet about it arrives.
+        """
         return self._known[: self.size]
 
     def fit(self, size: int) -> None:
@@ -63,13 +67,6 @@ class TableFrame:
             self._life[self.size : size] = ABSENT
             self._known[self.size : size] = False
         self.size = size
-
-    def copy_from(self, other: "TableFrame", *, known: bool) -> None:
-        """Take over another frame's rows, all of them known or none."""
-        self.fit(other.size)
-        self._lanes[: self.size] = other.lanes
-        self._life[: self.size] = other.life
-        self._known[: self.size] = known
 
 
 class Frame:

@@ -44,6 +44,8 @@ class Table(Generic[E]):
         self.me = NOBODY
         """On a client: the player whose entities are ``mine``."""
         self.size = 0
+        self.clamped: dict[str, int] = {}
+        """How many cells of each field were out of range when they were quantised."""
         self._lanes_of: list[slice] = []
         start = 0
         for field in self.fields:
@@ -57,20 +59,33 @@ class Table(Generic[E]):
         self._owner = np.zeros(FIRST_ROWS, dtype=np.int32)
         self._views: list[E | None] = [None] * FIRST_ROWS
         self._free: deque[int] = deque()
-        self.clamped: dict[str, int] = {}
-        """How many cells of each field were out of range when they were quantised."""
 
     # -- columns -----------------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """The column of a field, also of one that is named like something a table has."""
-        column: NDArray[Any] = self._columns[name]
+        column: NDArray[Any] | None = self._columns.get(name)
+        if column is None:
+            raise UsageError(unknown_field(self.kind, name))
         return column[: self.size]
+
+    def __setitem__(self, name: str, values: Any) -> None:
+        """Write a whole column: ``table["x"] += 1`` or ``table["x"] = 0``."""
+        self[name][:] = values
 
     def __getattr__(self, name: str) -> NDArray[Any]:
         if name not in self.__dict__.get("_columns", {}):
             raise AttributeError(unknown_field(self.kind, name))
         return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # `table.x += table.vx` ends with an assignment: it must not hide the column behind an
+        # attribute of the same name.
+        columns = self.__dict__.get("_columns", {})
+        if name in columns and name not in self.__dict__ and not hasattr(type(self), name):
+            self[name] = value
+        else:
+            object.__setattr__(self, name, value)
 
     @property
     def alive(self) -> NDArray[np.bool_]:
@@ -101,9 +116,8 @@ class Table(Generic[E]):
         return int(np.count_nonzero(self.alive))
 
     def __iter__(self) -> Iterator[E]:
-        for row in self.rows().tolist():
-            view = self._views[row]
-            if view is not None:  # despawned by the loop's own body
+        for view in [self._views[row] for row in self.rows().tolist()]:
+            if view is not None and view.alive:  # the loop's own body may despawn and spawn
                 yield view
 
     def at(self, row: int) -> E | None:
@@ -117,7 +131,7 @@ class Table(Generic[E]):
             return None
         return self._views[row]
 
-    def spawn(self, **values: Any) -> E:
+    def spawn(self, /, **values: Any) -> E:
         """A new entity in a free row. Raises `UsageError` when all 65,536 rows are taken."""
         unknown = values.keys() - {field.name for field in self.fields}
         if unknown:

@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 
 from netcode.declarations import Entity
 from netcode.errors import UsageError
-from netcode.fields import Text
+from netcode.fields import MAX_LANE_BITS, Text
 from netcode.world.table import Table
 
 E = TypeVar("E", bound=Entity)
+
+LAST_NUMBER = (1 << MAX_LANE_BITS) - 1
+"""The number of a text is a lane, like everything that is remembered in history."""
 
 
 class World:
@@ -28,7 +31,7 @@ class World:
         self._by_kind: dict[type[Entity], Table[Any]] = {table.kind: table for table in self.tables}
         self._by_name = {table.kind.__name__: table for table in self.tables}
 
-    def spawn(self, kind: type[E], **values: Any) -> E:
+    def spawn(self, kind: type[E], /, **values: Any) -> E:
         """A new entity. Fields that are not named take their defaults.
 
         Raises `UsageError` for an unknown class or field, or a value of the wrong type.
@@ -37,16 +40,24 @@ class World:
         return entity
 
     def despawn(self, entity: Entity) -> None:
-        """Take an entity out of the world. Doing so twice is harmless."""
-        if entity.alive:
-            self.table(type(entity)).despawn(entity._row)
+        """Take an entity out of the world. Doing so twice is harmless.
+
+        Raises `UsageError` for an entity of another world.
+        """
+        if not entity.alive:
+            return
+        table = self.table(type(entity))
+        if entity._table is not table:
+            raise UsageError(f"{entity!r} lives in another world: despawn it there")
+        table.despawn(entity._row)
 
     def table(self, kind: type[E]) -> Table[E]:
         """The table of a class, for those who work on whole columns at once."""
         table = self._by_kind.get(kind)
         if table is None:
             raise UsageError(
-                f"{kind.__name__} is not part of this game: add it to Protocol(entities=[...])"
+                f"{getattr(kind, '__name__', kind)} is not part of this game: "
+                "add it to Protocol(entities=[...])"
             )
         return table
 
@@ -89,10 +100,15 @@ class TextPool:
 
     What nothing uses any more is forgotten when the pool has doubled since the last sweep, so a
     game that shows a new text every tick does not grow without end. A number stays with its text
-    for `REST` sweeps at least, so that the ring of history can still be read.
+    for `REST` sweeps at least, so that the ring of history can still be read, and is never given
+    to another text before two thousand million others: whoever has kept it reads the empty text,
+    not a wrong one.
     """
 
     FIRST_SWEEP = 1_024
+    BETWEEN_SWEEPS = 512
+    """New texts at least between two sweeps: more than one packet holds, so that none of a
+    packet's own texts can be swept while it is read."""
     REST = 2
 
     def __init__(self) -> None:
@@ -101,8 +117,7 @@ class TextPool:
         self._texts: dict[int, str] = {0: ""}
         self._numbers: dict[str, int] = {"": 0}
         self._unused_for: dict[int, int] = {}
-        self._free: list[int] = []
-        self._next = 1
+        self._last = 0
         self._sweep_at = self.FIRST_SWEEP
 
     def __len__(self) -> int:
@@ -114,14 +129,17 @@ class TextPool:
         if number is None:
             if len(self._texts) >= self._sweep_at:
                 self._sweep()
-            if self._free:
-                number = self._free.pop()
-            else:
-                number, self._next = self._next, self._next + 1
+            number = self._fresh_number()
             self._numbers[text] = number
             self._texts[number] = text
         self._unused_for.pop(number, None)
         return number
+
+    def _fresh_number(self) -> int:
+        while True:
+            self._last = self._last % LAST_NUMBER + 1
+            if self._last not in self._texts:
+                return self._last
 
     def text(self, number: int) -> str:
         """The text of a number; the empty text for one that has been forgotten."""
@@ -142,5 +160,6 @@ class TextPool:
             if idle > self.REST:
                 del self._unused_for[number]
                 del self._numbers[self._texts.pop(number)]
-                self._free.append(number)
-        self._sweep_at = max(self.FIRST_SWEEP, 2 * len(used), len(self._texts) + 64)
+        self._sweep_at = max(
+            self.FIRST_SWEEP, 2 * len(used), len(self._texts) + self.BETWEEN_SWEEPS
+        )

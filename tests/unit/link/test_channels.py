@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,9 @@ from netcode.link.frames import PIECE_BYTES, UNORDERED_WINDOW, WHOLE_BYTES, Ackn
 
 ALL = [RELIABLE, UNORDERED, UNRELIABLE, SEQUENCED, EXPIRING(100)]
 EVERY_DELIVERY = pytest.mark.parametrize("delivery", ALL, ids=str)
+EVERY_QUEUE = pytest.mark.parametrize(
+    "delivery", [delivery for delivery in ALL if not delivery.sequenced], ids=str
+)
 BOTH_RELIABLE = pytest.mark.parametrize("delivery", [RELIABLE, UNORDERED], ids=str)
 SEEDS = pytest.mark.parametrize("seed", range(5))
 NUMBER = 7
@@ -178,10 +182,8 @@ def test_the_rest_of_a_message_that_goes_stale_half_sent_is_not_sent() -> None:
 # -- bounds --------------------------------------------------------------------------------------
 
 
-@EVERY_DELIVERY
+@EVERY_QUEUE
 def test_a_full_queue_refuses_the_message_and_keeps_what_it_has(delivery: Delivery) -> None:
-    if delivery.sequenced:
-        pytest.skip("a sequenced queue holds one message")
     outgoing = Outgoing(NUMBER, delivery)
     for n in range(QUEUE_MESSAGES):
         outgoing.send(b"%d" % n, 0.0)
@@ -190,10 +192,8 @@ def test_a_full_queue_refuses_the_message_and_keeps_what_it_has(delivery: Delive
     assert [p.payload for p in all_pieces(outgoing)] == [b"%d" % n for n in range(QUEUE_MESSAGES)]
 
 
-@EVERY_DELIVERY
+@EVERY_QUEUE
 def test_a_queue_holds_as_many_bytes_as_it_says(delivery: Delivery) -> None:
-    if delivery.sequenced:
-        pytest.skip("a sequenced queue holds one message")
     outgoing = Outgoing(NUMBER, delivery)
     chunk = bytes(QUEUE_BYTES // 256)
     for _ in range(256):
@@ -248,16 +248,12 @@ def test_what_waits_behind_a_gap_is_bounded_in_messages(delivery: Delivery) -> N
 
 
 def test_what_waits_behind_a_gap_is_bounded_in_bytes() -> None:
+    """Each message is a mebibyte long; the first one never comes."""
     incoming = Incoming(NUMBER, RELIABLE)
-    payload = bytes(WHOLE_BYTES)
-    most = 3 * QUEUE_BYTES // WHOLE_BYTES
-    assert most < 2 * QUEUE_MESSAGES + 4000
+    pieces = pieces_of(bytes(MAX_RELIABLE_BYTES))
+    flood = [replace(piece, sequence=n) for n in range(1, 20) for piece in pieces]
     with pytest.raises(WireError):
-        for message in range(1, 16):
-            for index in range(950):
-                last = index == 949
-                piece = Piece(NUMBER, message, index, 950, payload[: 10 if last else PIECE_BYTES])
-                received(incoming, [piece])
+        received(incoming, flood)
     assert incoming.held_bytes <= 3 * QUEUE_BYTES
 
 
@@ -275,8 +271,8 @@ def test_half_messages_that_may_be_lost_make_room_for_newer_ones() -> None:
     assert received(incoming, halves) == []
     assert incoming.dropped == 9 * MAX_PARTIAL
     assert incoming.held_bytes <= MAX_PARTIAL * PIECE_BYTES
-    newest = 10 * MAX_PARTIAL - 1
-    assert received(incoming, [Piece(NUMBER, newest, 1, 2, b"end")]) == [bytes(PIECE_BYTES) + b"end"]
+    end = Piece(NUMBER, 10 * MAX_PARTIAL - 1, 1, 2, b"end")
+    assert received(incoming, [end]) == [bytes(PIECE_BYTES) + b"end"]
 
 
 @EVERY_DELIVERY
