@@ -8,7 +8,7 @@ Declare entities, inputs and messages, put them into a `Protocol` that both ends
 
 from netcode import testing
 from netcode.client import Client, connect
-from netcode.core.mailbox import Reply
+from netcode.core.messaging import Reply
 from netcode.core.player import Player
 from netcode.core.stats import NetworkStats, ServerStats
 from netcode.declarations import Entity, Input, Message
@@ -24,7 +24,7 @@ from netcode.errors import (
     Unreachable,
     UsageError,
 )
-from netcode.fields import Angle, Bool, Enum, Float, Int, Quat, Ref, Text, Vec2, Vec3
+from netcode.fields import Angle, Bool, Enum, Float, Int, Ref, Text
 from netcode.link.delivery import EXPIRING, RELIABLE, SEQUENCED, UNORDERED, UNRELIABLE, Delivery
 from netcode.mesh import Mesh, MeshChannel, MeshPeer, join_mesh
 from netcode.play.step import Step
@@ -32,6 +32,7 @@ from netcode.protocol import Protocol
 from netcode.server import Server
 from netcode.sync.interest import Everything, Interest, Radius
 from netcode.transports.link_model import Conditions
+from netcode.vectors import Quat, Vec2, Vec3
 from netcode.world.table import Table
 from netcode.world.world import World
 

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 import signaling
 from netcode.core.guest import Guest
-from netcode.core.mailbox import Reply
+from netcode.core.messaging import Reply
 from netcode.core.stats import NetworkStats
 from netcode.declarations import Entity, Input, Message
 from netcode.errors import (

@@ -21,15 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.errors import ProtocolError, UsageError, WireError
+from netcode.steps import MAX_LANE_BITS, Steps, default_in
 
 T = TypeVar("T")
 E = TypeVar("E", bound=enum.Enum)
 Column: TypeAlias = NDArray[Any]
 Lanes: TypeAlias = NDArray[np.int32]
 Clamped: TypeAlias = NDArray[np.bool_]
-
-MAX_LANE_BITS = 31
-"""A lane is a non-negative int32: it has 31 bits and survives JavaScript's bit operations."""
 
 MAX_TEXT_BYTES = 255
 """The length of a text goes on the wire as one byte."""
@@ -176,72 +174,10 @@ class Field(Generic[T]):
         }
 
 
-def _number(field: Field[Any], value: Any) -> float:
+def number(field: Field[Any], value: Any) -> float:
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         return float(value)
     raise UsageError(f"{field} takes a number, not {value!r}")
-
-
-def _range_default(low: float, high: float) -> float:
-    return 0.0 if low <= 0.0 <= high else low
-
-
-_FLOAT_STEPS = 2.0**48
-"""A step is at least the range's farther end divided by this. A float has 53 bits; five of them
-are left for the rounding of the sums, so that a dequantised cell quantises to the same lane."""
-
-
-class _Steps:
-    """A range cut into equal steps: the arithmetic that Float, Vec2 and Vec3 share."""
-
-    def __init__(self, low: float, high: float, step: float) -> None:
-        try:
-            self.low, self.high, self.step = float(low), float(high), float(step)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ProtocolError(
-                f"a range is three numbers, not {low!r}..{high!r} in steps of {step!r}"
-            ) from error
-        if not (math.isfinite(self.high - self.low) and self.low < self.high):
-            raise ProtocolError(f"the range {low}..{high} must be finite and low < high")
-        if not (math.isfinite(self.step) and self.step > 0.0):
-            raise ProtocolError(f"step must be a number above 0, not {step}")
-        if self.step * _FLOAT_STEPS < max(abs(self.low), abs(self.high)):
-            raise ProtocolError(f"floats near {low}..{high} are coarser than steps of {step}")
-        self.top = math.floor((self.high - self.low) / self.step + 0.5)
-        if self.top < 1:
-            raise ProtocolError(f"step {step} is wider than the range {low}..{high}")
-        if self.top.bit_length() > MAX_LANE_BITS:
-            raise ProtocolError(
-                f"{low}..{high} in steps of {step} needs more than {MAX_LANE_BITS} bits: "
-                "take a narrower range or a coarser step"
-            )
-        self.bits = self.top.bit_length()
-
-    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
-        with np.errstate(over="ignore"):  # what overflows is out of range, and clamped below
-            scaled = np.floor((column - self.low) / self.step + 0.5)
-        inside = (scaled >= 0) & (scaled <= self.top)
-        lanes = np.where(inside, scaled, np.where(scaled > self.top, self.top, 0))
-        return lanes.astype(np.int32), ~inside
-
-    def dequantise(self, lanes: Lanes) -> NDArray[np.float64]:
-        # The last step may reach beyond the range, which the declaration promises to keep.
-        return np.minimum(self.low + np.minimum(lanes, self.top) * self.step, self.high)
-
-    def takes(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-    def encode(self, value: float) -> int:
-        scaled = (value - self.low) / self.step + 0.5
-        if scaled >= self.top + 1:
-            return self.top
-        return math.floor(scaled) if scaled >= 0 else 0  # also for what is no number
-
-    def decode(self, lane: int) -> float:
-        return min(self.low + min(lane, self.top) * self.step, self.high)
-
-    def describe(self) -> dict[str, Any]:
-        return {"low": self.low, "high": self.high, "step": self.step}
 
 
 class Float(Field[float]):
@@ -259,16 +195,16 @@ class Float(Field[float]):
         edge: bool = False,
         only_owner: bool = False,
     ) -> None:
-        self.steps = _Steps(low, high, step)
+        self.steps = Steps(low, high, step)
         super().__init__(
-            default=_range_default(low, high) if default is None else default,
+            default=default_in(low, high) if default is None else default,
             only_owner=only_owner,
         )
         self.edge = edge
         self.lane_bits = (self.steps.bits,)
 
     def check(self, value: Any) -> float:
-        return _number(self, value)
+        return number(self, value)
 
     def is_in_range(self, value: float) -> bool:
         return self.steps.takes(value)
@@ -293,66 +229,6 @@ class Float(Field[float]):
         return {**super().describe(), **self.steps.describe()}
 
 
-class _Vector(Field[tuple[float, ...]]):
-    dimensions = 0
-    blends = True
-
-    def __init__(
-        self,
-        low: float,
-        high: float,
-        *,
-        step: float,
-        default: tuple[float, ...] | None = None,
-        only_owner: bool = False,
-    ) -> None:
-        self.steps = _Steps(low, high, step)
-        self.cell_shape = (self.dimensions,)
-        self.lane_bits = (self.steps.bits,) * self.dimensions
-        start = (_range_default(low, high),) * self.dimensions
-        super().__init__(default=start if default is None else default, only_owner=only_owner)
-
-    def check(self, value: Any) -> tuple[float, ...]:
-        try:
-            numbers = tuple(_number(self, part) for part in value)
-        except TypeError:
-            numbers = ()
-        if len(numbers) != self.dimensions:
-            raise UsageError(f"{self} takes {self.dimensions} numbers, not {value!r}")
-        return numbers
-
-    def is_in_range(self, value: tuple[float, ...]) -> bool:
-        return all(self.steps.takes(part) for part in value)
-
-    def from_cell(self, cell: Any, context: Context) -> tuple[float, ...]:
-        return tuple(cell)
-
-    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
-        lanes, clamped = self.steps.quantise(column)
-        return lanes, np.asarray(clamped.any(axis=1))
-
-    def dequantise(self, lanes: Lanes) -> Column:
-        return self.steps.dequantise(lanes)
-
-    def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
-        return before + (after - before) * share[:, None]
-
-    def describe(self) -> dict[str, Any]:
-        return {**super().describe(), **self.steps.describe()}
-
-
-class Vec2(_Vector):
-    """Two numbers in ``low..high``, each kept to the nearest ``step``; reads as a tuple."""
-
-    dimensions = 2
-
-
-class Vec3(_Vector):
-    """Three numbers in ``low..high``, each kept to the nearest ``step``; reads as a tuple."""
-
-    dimensions = 3
-
-
 class Int(Field[int]):
     """A whole number in ``low..high``."""
 
@@ -374,7 +250,7 @@ class Int(Field[int]):
         if (high - low).bit_length() > MAX_LANE_BITS:
             raise ProtocolError(f"{low}..{high} needs more than {MAX_LANE_BITS} bits")
         super().__init__(
-            default=int(_range_default(low, high)) if default is None else default,
+            default=int(default_in(low, high)) if default is None else default,
             only_owner=only_owner,
         )
         self.low, self.high, self.edge = low, high, edge
@@ -455,7 +331,7 @@ class Angle(Field[float]):
         self.lane_bits = (bits,)
 
     def check(self, value: Any) -> float:
-        return _number(self, value)
+        return number(self, value)
 
     def is_in_range(self, value: float) -> bool:
         return math.isfinite(value)
@@ -481,96 +357,6 @@ class Angle(Field[float]):
     def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
         turn = (after - before + math.pi) % TAU - math.pi
         return np.asarray((before + turn * share) % TAU)
-
-
-class Quat(Field[tuple[float, ...]]):
-    """A rotation as a unit quaternion (x, y, z, w), sent as its three smallest components.
-
-    The largest component is left out and made positive (q and −q are the same rotation); the
-    others lie within ±1/√2 (the "smallest three" of Glenn Fiedler's snapshot compression).
-    A value that is not of unit length is normalised; one of length zero counts as clamped. The
-    rotation is kept to 10 / 2**bits radians, to half of that unless two components are alike.
-    """
-
-    cell_shape = (4,)
-    blends = True
-    _LIMIT = math.sqrt(0.5)
-
-    def __init__(
-        self,
-        *,
-        bits: int = 10,
-        default: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0),
-        only_owner: bool = False,
-    ) -> None:
-        if not 4 <= bits <= 20:
-            raise ProtocolError(f"a quaternion takes 4 to 20 bits a component, not {bits}")
-        super().__init__(default=default, only_owner=only_owner)
-        self.bits = bits
-        self.top = (1 << bits) - 2  # an even number of steps, so that zero is one of them
-        self.lane_bits = (2, bits, bits, bits)
-
-    def check(self, value: Any) -> tuple[float, ...]:
-        try:
-            numbers = tuple(_number(self, part) for part in value)
-        except TypeError:
-            numbers = ()
-        if len(numbers) != 4:
-            raise UsageError(f"{self} takes four numbers (x, y, z, w), not {value!r}")
-        return numbers
-
-    def is_in_range(self, value: tuple[float, ...]) -> bool:
-        return math.isfinite(sum(value)) and any(value)
-
-    def from_cell(self, cell: Any, context: Context) -> tuple[float, ...]:
-        return tuple(cell)
-
-    def quantise(self, column: Column) -> tuple[Lanes, Clamped]:
-        with np.errstate(all="ignore"):
-            length = np.sqrt((column * column).sum(axis=1))
-            good = np.isfinite(length) & (length > 0)
-            unit = np.where(good[:, None], column / length[:, None], (0.0, 0.0, 0.0, 1.0))
-        rows = np.arange(len(unit))
-        largest = _largest(unit)
-        unit = unit * np.where(unit[rows, largest] < 0, -1.0, 1.0)[:, None]
-        half = self.top // 2
-        scaled = (unit[rows[:, None], _OTHERS[largest]] / self._LIMIT * half).clip(-half, half)
-        lanes = np.empty((len(unit), 4), dtype=np.int32)
-        lanes[:, 0] = largest
-        lanes[:, 1:] = np.floor(scaled + 0.5) + half
-        # Rounding up may overtake the component that is left out: the value would then be written
-        # in another way the next time, and a thing at rest would seem to change for ever.
-        overtaken = _largest(self.dequantise(lanes)) != largest
-        lanes[overtaken, 1:] = np.trunc(scaled[overtaken]) + half
-        return lanes, ~good
-
-    def dequantise(self, lanes: Lanes) -> Column:
-        half = self.top // 2
-        rest = (np.minimum(lanes[:, 1:], self.top) - half) / half * self._LIMIT
-        largest = lanes[:, 0] & 3
-        rows = np.arange(len(lanes))
-        column = np.empty((len(lanes), 4))
-        column[rows[:, None], _OTHERS[largest]] = rest
-        square = (rest * rest).sum(axis=1)
-        column[rows, largest] = np.sqrt(np.maximum(0.0, 1.0 - square))
-        # No rotation has such components, but a forged packet may.
-        return np.asarray(column / np.sqrt(np.maximum(1.0, square))[:, None])
-
-    def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
-        same_side = np.where((before * after).sum(axis=1) < 0, -1.0, 1.0)[:, None]
-        mixed = before + (after * same_side - before) * share[:, None]
-        length = np.sqrt((mixed * mixed).sum(axis=1))[:, None]
-        return np.asarray(mixed / np.maximum(length, 1e-9))
-
-
-_OTHERS = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
-
-
-def _largest(quaternions: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The index of each one's largest component: the first of those that are equal but for the
-    rounding of floats."""
-    sizes = np.abs(quaternions)
-    return np.asarray((sizes >= sizes.max(axis=1, initial=0.0)[:, None] - 1e-9).argmax(axis=1))
 
 
 class Enum(Field[E]):

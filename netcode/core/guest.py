@@ -25,7 +25,7 @@ from netcode.core.join import (
     decode_answer,
     encode,
 )
-from netcode.core.mailbox import Handlers, Mailbox, Reply
+from netcode.core.messaging import Handlers, Mailbox, Reply
 from netcode.core.stats import Meter, NetworkStats
 from netcode.declarations import Entity, Input, Message
 from netcode.errors import (

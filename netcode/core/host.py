@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.core.join import CONTROL, Refusal, Welcome, decode_hello, encode
-from netcode.core.mailbox import Handlers
+from netcode.core.messaging import Handlers
 from netcode.core.player import Guestbook, Player
 from netcode.core.stats import Meter, ServerStats
 from netcode.declarations import Message
@@ -36,8 +36,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 HELLO_TIMEOUT = 5.0
 """Seconds that a fresh link has for saying who it is."""
 
-MAX_SEED = 1 << 63
-"""Every player is told the seed, and msgpack's integers end there."""
+MAX_SEED = 1 << 53
+"""Every player is told the seed; a browser counts no farther."""
 
 
 class _Newcomer:
@@ -78,7 +78,7 @@ class Host:
         if max_players < 1:
             raise UsageError(f"max_players must be at least 1, not {max_players}")
         if not (isinstance(seed, int) and 0 <= seed < MAX_SEED):
-            raise UsageError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}")
+            raise UsageError(f"seed must be a whole number from 0 to 2**53 - 1, not {seed!r}")
         self.protocol = protocol
         self.clock = clock
         self.tick_rate = float(tick_rate)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netcode.core.inputs import InputBuffer
-from netcode.core.mailbox import Mailbox, Reply
+from netcode.core.messaging import Mailbox, Reply
 from netcode.core.stats import ServerStats
 from netcode.declarations import Entity, Message
 from netcode.errors import Disconnected, SendQueueFull, UsageError

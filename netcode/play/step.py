@@ -58,7 +58,7 @@ class Step:
         self._salt = salt
         self._random = None
 
-    def spawn(self, kind: type[E], **values: Any) -> E | None:
+    def spawn(self, kind: type[E], /, **values: Any) -> E | None:
         """A new entity on the server; None on a client, where a snapshot brings it."""
         if self._spawn is None:
             if not (isinstance(kind, type) and issubclass(kind, Entity)):

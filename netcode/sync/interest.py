@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.errors import UsageError
-from netcode.fields import Vec2, Vec3
+from netcode.vectors import Vec2, Vec3
 from netcode.world.table import Table
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from netcode.declarations import Entity
 from netcode.errors import UsageError
-from netcode.fields import MAX_LANE_BITS, Text
+from netcode.fields import Text
+from netcode.steps import MAX_LANE_BITS
 from netcode.world.table import Table
 
 E = TypeVar("E", bound=Entity)

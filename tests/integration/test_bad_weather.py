@@ -74,7 +74,8 @@ async def test_every_world_equals_the_servers_one_second_after_the_last_change()
             await asyncio.sleep(1 / 60)
 
     async with (
-        server, nc.connect(server.url, GAME, name="Ada", conditions=WEATHER) as ada,
+        server,
+        nc.connect(server.url, GAME, name="Ada", conditions=WEATHER) as ada,
         nc.connect(server.url, GAME, name="Bob", conditions=WEATHER) as bob,
     ):
         clients = [ada, bob]

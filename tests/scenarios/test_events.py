@@ -1,5 +1,7 @@
 """on_enter, on_leave, on_change: each once, in order, with values that can be read."""
 
+from functools import partial
+
 import pytest
 
 import netcode as nc
@@ -16,7 +18,7 @@ def watch(guest: SteppedGuest) -> list[tuple[object, ...]]:
     return events
 
 
-@pytest.mark.parametrize("weather", ["clean", "terrible"])
+@pytest.mark.parametrize("weather", ["terrible"])
 def test_the_life_of_a_rock_in_order(weather: str) -> None:
     game = begin(seed=4)
     ada = enter(game, "Ada", weather)
@@ -89,7 +91,7 @@ def test_handlers_run_in_the_order_in_which_they_were_added() -> None:
     game = begin()
     ada = enter(game, "Ada")
     order: list[int] = []
-    ada.on_enter[Rock] = [lambda rock, n=n: order.append(n) for n in range(3)]
+    ada.on_enter[Rock] = [partial(lambda n, rock: order.append(n), n) for n in range(3)]
     game.host.world.spawn(Rock)
     game.run(0.5)
     assert order == [0, 1, 2]

@@ -5,7 +5,7 @@ import pytest
 from netcode.testing import SteppedGuest
 from tests.scenarios.small_game import Ship, Steer, begin, enter, own_ship, seen, ship_of
 
-WEATHER = pytest.mark.parametrize("weather", ["clean", "4g", "loss5"])
+WEATHER = pytest.mark.parametrize("weather", ["clean", "loss5"])
 
 
 @WEATHER

@@ -4,7 +4,9 @@ import random
 
 import pytest
 
-from netcode.testing import SteppedGuest
+import netcode as nc
+from netcode.protocol import Protocol
+from netcode.testing import SteppedGuest, Stepper
 from tests.scenarios.small_game import Ship, Steer, begin, enter, own_ship, ship_of
 
 TICK = 1 / 60
@@ -23,13 +25,13 @@ def test_the_ship_answers_in_the_frame_of_the_key_press(weather: str) -> None:
     assert ship_of(game, ada).vx == 0.0 or weather == "clean"
 
 
-@pytest.mark.parametrize("weather", ["clean", "lan", "4g"])
+@pytest.mark.parametrize("weather", ["lan", "4g"])
 def test_on_a_line_that_loses_nothing_the_server_does_exactly_what_was_predicted(
     weather: str,
 ) -> None:
     game = begin(seed=4)
-    ada = enter(game, "Ada", "clean" if weather == "clean" else weather)
-    game.run(3.0)
+    ada = enter(game, "Ada", weather)
+    game.run(2.0)
     rng = random.Random(1)
     predicted: dict[int, tuple[float, float, float, int]] = {}
     confirmed: dict[int, tuple[float, float, float, int]] = {}
@@ -47,10 +49,10 @@ def test_on_a_line_that_loses_nothing_the_server_does_exactly_what_was_predicted
         # Values between the steps of the fields, as a mouse gives them.
         return [Steer(thrust=rng.randint(-1, 1), aim=rng.uniform(-3, 3), fire=rng.random() < 0.2)]
 
-    game.run(4.0, steer)
+    game.run(3.0, steer)
     game.run(0.5)
     common = [tick for tick in predicted if tick in confirmed]
-    assert len(common) > 200
+    assert len(common) > 150
     # Broadcast ticks are rounded after the handlers of the tick have run.
     wrong = [
         tick
@@ -62,9 +64,6 @@ def test_on_a_line_that_loses_nothing_the_server_does_exactly_what_was_predicted
 
 def test_chance_in_the_simulation_is_predicted_too() -> None:
     """With others in the game: their draws must not shift one's own."""
-    import netcode as nc
-    from netcode.protocol import Protocol
-    from netcode.testing import Stepper
 
     def wander(ship: Ship, steer: Steer, step: nc.Step) -> None:
         ship.x = step.random.uniform(-900, 900)
@@ -74,10 +73,12 @@ def test_chance_in_the_simulation_is_predicted_too() -> None:
     guests = [enter(game, name) for name in ("Ada", "Bob", "Cyd")]
     game.run(1.0)
     at_tick: dict[tuple[int, int], float] = {}
-    for player in game.host.guests:
-        game.host.on_tick.append(
-            lambda step, p=player: at_tick.update({(p.id, step.tick): p.entities[0].x})
-        )
+
+    def note(step: nc.Step) -> None:
+        for player in game.host.guests:
+            at_tick[player.id, step.tick] = ship_of(game, guests[player.id - 1]).x
+
+    game.host.on_tick.append(note)
     seen: dict[tuple[int, int], float] = {}
     for _ in range(60):
         game.run(TICK)

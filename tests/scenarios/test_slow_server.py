@@ -19,7 +19,7 @@ def test_slow_ticks_do_not_spiral_and_are_counted() -> None:
             game.clock.advance(1.5 / 60)  # each tick takes half as long again as it may
 
     game.host.on_tick.append(think)
-    game.run(6.0, lambda guest: [Steer(thrust=1)])
+    game.run(3.0, lambda guest: [Steer(thrust=1)])
     took = game.clock.now - start
     ran = game.host.stats.ticks - ticks
     assert ran == pytest.approx(took * 60 / 1.5, rel=0.1)
@@ -28,7 +28,7 @@ def test_slow_ticks_do_not_spiral_and_are_counted() -> None:
     assert ada.ended is None
 
     slow = False
-    game.run(6.0)
+    game.run(3.0)
     late, skipped = game.host.stats.late_ticks, game.host.stats.skipped_ticks
     game.run(2.0)
     assert (game.host.stats.late_ticks, game.host.stats.skipped_ticks) == (late, skipped)
@@ -46,7 +46,7 @@ def test_one_long_tick_is_survived_and_healed() -> None:
             game.clock.advance(hiccup.pop())
 
     game.host.on_tick.append(once)
-    game.run(6.0)
+    game.run(3.0)
     assert ada.ended is None
     before = own_ship(ada).vx
     game.run(0.5, lambda guest: [Steer(thrust=1)])

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import netcode as nc
 from netcode.errors import ProtocolError, UsageError, WireError
-from netcode.fields import MAX_LANE_BITS, TAU, Field
+from netcode.fields import TAU, Field
+from netcode.steps import MAX_LANE_BITS
 from netcode.world.world import World
 
 QUICK = settings(deadline=None, max_examples=50)

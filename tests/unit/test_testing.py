@@ -41,7 +41,7 @@ def story(seed: int) -> list[object]:
     game = begin(seed=seed)
     guests = [enter(game, name, "terrible") for name in ("Ada", "Bob")]
     told: list[object] = []
-    for _ in range(60):
+    for _ in range(30):
         game.run(FRAME, lambda guest: [Steer(thrust=1)])
         told += [(guest.tick, own_ship(guest).x, guest.stats()) for guest in guests]
     return told

@@ -51,13 +51,13 @@ def test_every_delivery_keeps_its_promise(weather: Conditions, seed: int) -> Non
     lab.run(12.0)  # the quiet phase
 
     assert (lab.a.closed, lab.b.closed) == ([], [])
-    for side, receiver in (("a", lab.b), ("b", lab.a)):
-        assert receiver.got("x-RELIABLE") == sent["RELIABLE", side]
-        assert sorted(receiver.got("x-UNORDERED")) == sent["UNORDERED", side]
+    for sender, receiver in (("a", lab.b), ("b", lab.a)):
+        assert receiver.got("x-RELIABLE") == sent["RELIABLE", sender]
+        assert sorted(receiver.got("x-UNORDERED")) == sent["UNORDERED", sender]
         for name in ("UNRELIABLE", "SEQUENCED"):
             got = receiver.got("x-" + name)
             assert len(got) > 5
-            assert set(got) <= set(sent[name, side])
+            assert set(got) <= set(sent[name, sender])
         in_order = receiver.got("x-SEQUENCED")
         assert in_order == sorted(set(in_order))
     for end in (lab.a, lab.b):

@@ -57,7 +57,7 @@ class Screen:
             own[row] = generation
         arrangement = self.interpolator.arrange(tick, [own])
         assert arrangement is not None
-        self.left = [boat.x for boat in arrangement.leaving]
+        self.left = [boat.x for boat in arrangement.leaving if isinstance(boat, Boat)]
         for entity in arrangement.leaving:
             self.world.despawn(entity)
         self.entered = [table.place(row, life) for table, row, life in arrangement.entering]

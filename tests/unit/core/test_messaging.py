@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 import netcode as nc
-from netcode.core.mailbox import MAX_PENDING, Handlers, Mailbox, Reply
+from netcode.core.messaging import MAX_PENDING, Handlers, Mailbox, Reply
 from netcode.errors import Disconnected, NetcodeError, SendQueueFull, UsageError, WireError
 from netcode.link.delivery import RELIABLE, UNORDERED
 from netcode.link.frames import Piece
