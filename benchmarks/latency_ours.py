@@ -11,6 +11,11 @@ from netcode.link.session import Channel, Session
 from netcode.transports.webrtc import WebRtcTransport
 
 
+PATIENCE = 30.0
+"""Seconds of silence that the link bears here: the recorded line stalls for four seconds, after
+which a game's link would have been given up. The question is what arrives, not when to give up."""
+
+
 class _Ours:
     """A session with one channel, its link, and the task that keeps the link's time."""
 
@@ -57,6 +62,7 @@ class _Ours:
             on_datagram=lambda data: None,
             on_closed=lambda reason: None,
         )
+        self._link.liveness.silence_limit = PATIENCE
         self._link.start()
         self._pumping = asyncio.create_task(self._pump(self._link))
 

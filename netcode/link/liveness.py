@@ -30,6 +30,8 @@ class Liveness:
         self.rtt: float | None = None
         """Smoothed round trip in seconds; None until the first one is measured."""
         self.rtt_deviation = 0.0
+        self.silence_limit = SILENCE_LIMIT
+        """Seconds of silence after which the peer is dead; may be set, on lines known to stall."""
         self.samples = 0
         self._last_heard = now
         self._next_beat = now
@@ -46,7 +48,7 @@ class Liveness:
         return now - self._last_heard
 
     def is_dead(self, now: float) -> bool:
-        return self.silence(now) > SILENCE_LIMIT
+        return self.silence(now) > self.silence_limit
 
     def is_due(self, now: float) -> bool:
         return now >= self._next_beat
