@@ -10,7 +10,6 @@ from netcode.link.link import Link
 from netcode.link.session import Channel, Session
 from netcode.transports.webrtc import WebRtcTransport
 
-
 PATIENCE = 30.0
 """Seconds of silence that the link bears here: the recorded line stalls for four seconds, after
 which a game's link would have been given up. The question is what arrives, not when to give up."""

@@ -16,6 +16,7 @@ from netcode.errors import (
     Disconnected,
     JoinError,
     NetcodeError,
+    NoReply,
     ProtocolError,
     ProtocolMismatch,
     Refused,
@@ -91,6 +92,7 @@ __all__ = [  # grouped by room  # noqa: RUF022
     "Refused",
     "ProtocolMismatch",
     "Disconnected",
+    "NoReply",
     "SendQueueFull",
     # testing games
     "testing",

@@ -9,6 +9,7 @@
     │   ├── Refused           the server answered "no" (room full, kicked at the door, draining)
     │   └── ProtocolMismatch  both ends declare the game differently; names class and field
     ├── Disconnected          the link or the session has ended; ``reason`` says why
+    ├── NoReply               a request was handled, but its handler gave no answer
     ├── SendQueueFull         more was sent than the link could carry; the message was not taken
     └── WireError             bytes from the network do not make sense; never leaves netcode
 
@@ -58,6 +59,10 @@ class Disconnected(NetcodeError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NoReply(NetcodeError):
+    """A request arrived, but nobody handles it, or the handler returned no message or raised."""
 
 
 class SendQueueFull(NetcodeError):

@@ -26,7 +26,7 @@ from netcode.core.join import (
     encode,
 )
 from netcode.core.messaging import Handlers, Mailbox, Reply
-from netcode.core.stats import Meter, NetworkStats
+from netcode.core.stats import Meter, NetworkStats, Traffic
 from netcode.declarations import Entity, Input, Message
 from netcode.errors import (
     Disconnected,
@@ -104,11 +104,9 @@ class Guest:
         self._sampler = InputSampler(protocol, self.world)
         self._packet = 0
         self._next_input_at = 0.0
-        self._bytes_in, self._bytes_out = Meter(), Meter()
-        self._packets_in, self._packets_out = Meter(), Meter()
+        self._traffic = Traffic()
         self._snapshots = Meter()
         self._newest_snapshot = -1
-        self._counted = (0, 0, 0, 0)
 
     # -- the network's side ------------------------------------------------------------------
 
@@ -139,7 +137,7 @@ class Guest:
             if self.joined and now >= self._next_input_at:
                 self._next_input_at = max(self._next_input_at + 1.0 / INPUT_RATE, now)
                 self._send_inputs()
-            self._count(now)
+            self._traffic.count(now, self.link.transport.stats)
 
     def next_timer(self) -> float:
         """When to call `pump` next."""
@@ -255,10 +253,10 @@ class Guest:
             stats = NetworkStats(
                 rtt=link.rtt or 0.0,
                 loss=self._loss(),
-                bytes_in=self._bytes_in.rate(now),
-                bytes_out=self._bytes_out.rate(now),
-                packets_in=self._packets_in.rate(now),
-                packets_out=self._packets_out.rate(now),
+                bytes_in=self._traffic.bytes_in.rate(now),
+                bytes_out=self._traffic.bytes_out.rate(now),
+                packets_in=self._traffic.packets_in.rate(now),
+                packets_out=self._traffic.packets_out.rate(now),
                 broadcast_hz=self._snapshots.rate(now),
                 bytes_received=carried.bytes_received,
                 bytes_sent=carried.bytes_sent,
@@ -372,18 +370,25 @@ class Guest:
                 np.where(known.controlled, known.life, ABSENT) for known in self._receiver.known
             ]
             arrangement = self._interpolator.arrange(self._clock.display_tick, own_life)
-            confirmed = self._receiver.tick
+            own = {
+                index: np.flatnonzero(life != ABSENT)
+                for index, life in enumerate(own_life)
+                if (life != ABSENT).any()
+            }
+            # A snapshot corrects the prediction only if it holds all that is predicted: of a
+            # tick whose packets have come in part, the rest is older than it says.
+            confirmed = self._predictor.confirmed_tick
+            newest = self.history.newest
+            if newest is not None and all(
+                newest.tables[index].known[rows].all() for index, rows in own.items()
+            ):
+                confirmed = newest.tick
             own_lanes = [
                 known.lanes[life != ABSENT]
                 for known, life in zip(self._receiver.known, own_life, strict=True)
             ]
         if arrangement is None:
             return
-        own = {
-            index: np.flatnonzero(life != ABSENT)
-            for index, life in enumerate(own_life)
-            if (life != ABSENT).any()
-        }
         for entity in arrangement.leaving:
             for handler in self.on_leave.get(type(entity), ()):
                 handler(entity)
@@ -462,27 +467,17 @@ class Guest:
 
     def _handle(self, message: Message, request: int) -> None:
         handler = self.handlers.get(message)
-        answer = None if handler is None else handler(message)
-        if isinstance(answer, Message) and request and self.ended is None:
-            with self.lock:
-                self._queue(*self._mailbox.encode_reply(answer, request))
-            self._wake()
+        answer = None
+        try:
+            answer = None if handler is None else handler(message)
+        finally:
+            if request and self.ended is None:
+                reply = answer if isinstance(answer, Message) else None
+                with self.lock:
+                    self._queue(*self._mailbox.encode_reply(reply, request))
+                self._wake()
 
     # -- figures -----------------------------------------------------------------------------
-
-    def _count(self, now: float) -> None:
-        assert self.link is not None
-        carried = self.link.transport.stats
-        counted = (
-            carried.bytes_received,
-            carried.bytes_sent,
-            carried.messages_received,
-            carried.messages_sent,
-        )
-        meters = (self._bytes_in, self._bytes_out, self._packets_in, self._packets_out)
-        for meter, new, old in zip(meters, counted, self._counted, strict=True):
-            meter.add(now, new - old)
-        self._counted = counted
 
     def _loss(self) -> float:
         sent = min(WINDOW, max(0, self._receiver.newest_packet - 1))

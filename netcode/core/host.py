@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from netcode.core.messaging import Handlers
 from netcode.core.player import Guestbook, Player
 from netcode.core.stats import Meter, ServerStats
 from netcode.declarations import Message
-from netcode.errors import UsageError, WireError
+from netcode.errors import SendQueueFull, UsageError, WireError
 from netcode.link.delivery import RELIABLE
 from netcode.link.frames import FIRST_DATAGRAM
 from netcode.link.link import Link
@@ -225,11 +226,13 @@ class Host:
 
     def _handle(self, player: Player, message: Message, request: int) -> None:
         handler = self.handlers.get(message)
-        if handler is None:
+        answer = None if handler is None else self._guarded(handler, player, message)
+        if not request or not player.link.is_open:
             return
-        answer = self._guarded(handler, player, message)
-        if isinstance(answer, Message) and request and player.link.is_open:
-            self._guarded(player.reply, answer, request)
+        answered = isinstance(answer, Message) and self._guarded(player.reply, answer, request)
+        if not answered:
+            with suppress(SendQueueFull):
+                player.reply(None, request)
 
     def _guarded(self, handler: Callable[..., Any], *arguments: Any) -> Any:
         """Call a handler of the game's; what it raises must not end other players' game."""

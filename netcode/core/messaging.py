@@ -8,12 +8,25 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from netcode.declarations import Message
-from netcode.errors import Disconnected, NetcodeError, SendQueueFull, UsageError, WireError
+from netcode.errors import (
+    Disconnected,
+    NetcodeError,
+    NoReply,
+    SendQueueFull,
+    UsageError,
+    WireError,
+)
 from netcode.fields import Context
 from netcode.link.delivery import RELIABLE, Delivery
 from netcode.link.session import Channel, Session
 from netcode.protocol import Protocol
-from netcode.wire.messages import MAX_REQUEST, NO_REQUEST, decode_message, encode_message
+from netcode.wire.messages import (
+    MAX_REQUEST,
+    NO_REQUEST,
+    decode_message,
+    encode_message,
+    encode_no_reply,
+)
 
 log = logging.getLogger("netcode")
 
@@ -29,8 +42,9 @@ M = TypeVar("M", bound=Message)
 class Reply(Generic[M]):
     """An answer that will come: ``await reply`` on an event loop, or ``reply.result(timeout)``.
 
-    Both raise `Disconnected` if the session ends before. Cancelling the awaiting task gives the
-    reply up; the other end still handles the request.
+    Both raise `Disconnected` if the session ends before, and `NoReply` if the request is not
+    answered: nobody handles its class, or the handler returned no message, or raised.
+    Cancelling the awaiting task gives the reply up; the other end still handles the request.
     """
 
     def __init__(self) -> None:
@@ -106,7 +120,10 @@ class Mailbox:
             raise
         return reply
 
-    def encode_reply(self, message: Message, request: int) -> tuple[Channel, bytes]:
+    def encode_reply(self, message: Message | None, request: int) -> tuple[Channel, bytes]:
+        """The answer to a request; None tells the waiter that there is none."""
+        if message is None:
+            return self._channels[RELIABLE], encode_no_reply(request)
         return self._channels[RELIABLE], self._encode(message, request, reply=True)
 
     def receive(self, payload: bytes) -> tuple[Message, int] | None:
@@ -115,12 +132,15 @@ class Mailbox:
         Raises `WireError`.
         """
         message, request, is_reply = decode_message(payload, self._protocol.messages, self._context)
-        if not is_reply:
+        if message is not None and not is_reply:
             return message, request
         reply = self._pending.pop(request, None)
         if reply is None:
             raise WireError(f"a reply to request {request}, which was never made")
-        reply._resolve(message)
+        if message is None:
+            reply._fail(NoReply("the other end handled the request, but gave no answer"))
+        else:
+            reply._resolve(message)
         return None
 
     def close(self, reason: str) -> None:

@@ -134,9 +134,10 @@ class Player:
             return Reply.failed(Disconnected(self.left_because or "left"))
         return self.mailbox.request(message, self.link.send)
 
-    def reply(self, message: Message, request: int) -> None:
-        """Answer a request of this player's."""
+    def reply(self, message: Message | None, request: int) -> bool:
+        """Answer a request of this player's, with None if there is no answer. Returns True."""
         self.link.send(*self.mailbox.encode_reply(message, request))
+        return True
 
     def kick(self, reason: str) -> None:
         """End this player's game; the client raises `Disconnected` with the reason."""

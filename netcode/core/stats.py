@@ -3,6 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
+from netcode.transports.base import TransportStats
+
 METER_WINDOW = 1.0
 """Seconds over which rates are taken."""
 
@@ -31,6 +33,28 @@ class Meter:
     def _expire(self, now: float) -> None:
         while self._entries and self._entries[0][0] <= now - METER_WINDOW:
             self._sum -= self._entries.popleft()[1]
+
+
+class Traffic:
+    """What a link carries a second, told from what its transport has counted so far."""
+
+    def __init__(self) -> None:
+        self.bytes_in, self.bytes_out = Meter(), Meter()
+        self.packets_in, self.packets_out = Meter(), Meter()
+        self._counted = (0, 0, 0, 0)
+
+    def count(self, now: float, carried: TransportStats) -> None:
+        """Note what has been carried since the last call."""
+        counted = (
+            carried.bytes_received,
+            carried.bytes_sent,
+            carried.messages_received,
+            carried.messages_sent,
+        )
+        meters = (self.bytes_in, self.bytes_out, self.packets_in, self.packets_out)
+        for meter, new, old in zip(meters, counted, self._counted, strict=True):
+            meter.add(now, new - old)
+        self._counted = counted
 
 
 @dataclass(frozen=True, slots=True)

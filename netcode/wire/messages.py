@@ -12,6 +12,9 @@ from netcode.fields import Context, Field, Text
 NO_REQUEST = 0
 """The request number of a message that asks for no reply."""
 
+NO_MESSAGE = -1
+"""In place of a class: the request that this replies to gets no answer."""
+
 MAX_REQUEST = (1 << 31) - 1
 
 
@@ -29,11 +32,22 @@ def encode_message(
     return packed
 
 
+def encode_no_reply(request: int) -> bytes:
+    """The bytes that tell that a request gets no answer."""
+    packed: bytes = msgpack.packb([NO_MESSAGE, -request, []])
+    return packed
+
+
 def decode_message(
     data: bytes, kinds: Sequence[type[Message]], context: Context
-) -> tuple[Message, int, bool]:
-    """The message, its request number, and whether it is a reply. Raises `WireError`."""
+) -> tuple[Message | None, int, bool]:
+    """The message, its request number, and whether it is a reply. Raises `WireError`.
+
+    The message is None in a reply that says that there is no answer, and only there.
+    """
     match unpack(data):
+        case [int(index), int(request), []] if index == NO_MESSAGE and -MAX_REQUEST <= request < 0:
+            return None, -request, True
         case [int(index), int(request), list(values)] if 0 <= index < len(kinds):
             pass
         case _:

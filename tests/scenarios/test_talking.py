@@ -3,7 +3,7 @@
 import pytest
 
 from netcode.core.player import Player
-from netcode.errors import Disconnected, SendQueueFull
+from netcode.errors import Disconnected, NoReply, SendQueueFull
 from netcode.testing import LossPattern
 from netcode.transports.base import Lane
 from tests.scenarios.small_game import Answer, Ask, Chat, Note, Spark, begin, enter
@@ -54,6 +54,30 @@ def test_a_guest_asks_and_the_host_answers(weather: str) -> None:
     replies = [ada.request(Ask(number=n)) for n in range(30)]
     game.run(4.0)
     assert [reply.result(timeout=0).number for reply in replies] == [2 * n for n in range(30)]  # type: ignore[attr-defined]
+
+
+@WEATHER
+@pytest.mark.parametrize("handler", ["nobody", "silent", "raising"])
+def test_a_request_that_gets_no_answer_is_told_so(weather: str, handler: str) -> None:
+    def silent(*_: object) -> None: ...
+
+    def raising(*_: object) -> None:
+        raise ZeroDivisionError("a bug in the game")
+
+    game = begin(seed=21)
+    if handler != "nobody":
+        game.host.handlers.set(Ask, {"silent": silent, "raising": raising}[handler])
+    ada = enter(game, "Ada", weather)
+    there, back = ada.request(Ask()), None
+    if handler != "raising":  # a guest's handler raises out of update()
+        if handler == "silent":
+            ada.handlers.set(Ask, silent)
+        back = game.player_of(ada).request(Ask())
+    game.run(4.0)
+    for reply in (there, back):
+        if reply is not None:
+            with pytest.raises(NoReply):
+                reply.result(timeout=0)
 
 
 @WEATHER
