@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack
-
 from netcode.errors import WireError
-from netcode.wire.messages import unpack
+from netcode.wire.messages import pack, unpack
 
 CONTROL = "netcode/control"
 """Name of the reliable channel on which players join."""
@@ -45,8 +43,7 @@ class Refusal:
 
 def encode(word: Hello | Welcome | Refusal) -> bytes:
     values = {name: getattr(word, name) for name in word.__slots__}
-    data: bytes = msgpack.packb([type(word).__name__, values])
-    return data
+    return pack([type(word).__name__, values])
 
 
 def decode_hello(data: bytes) -> Hello:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 
 from netcode.declarations import Message
 from netcode.errors import WireError
@@ -28,14 +28,12 @@ def encode_message(
 ) -> bytes:
     """The bytes of a message; ``request`` numbers a request, or names the one it replies to."""
     values = [_encode(field, message._get(field), context) for field in message.fields]
-    packed: bytes = msgpack.packb([index, -request if reply else request, values])
-    return packed
+    return pack([index, -request if reply else request, values])
 
 
 def encode_no_reply(request: int) -> bytes:
     """The bytes that tell that a request gets no answer."""
-    packed: bytes = msgpack.packb([NO_MESSAGE, -request, []])
-    return packed
+    return pack([NO_MESSAGE, -request, []])
 
 
 def decode_message(
@@ -59,6 +57,12 @@ def decode_message(
     for field, value in zip(kind.fields, values, strict=True):
         message._values[field.name] = _decode(field, value, context)
     return message, abs(request), request < 0
+
+
+def pack(value: Any) -> bytes:
+    """One value of ours as msgpack."""
+    packed: bytes = msgpack.packb(value)
+    return packed
 
 
 def unpack(data: bytes) -> Any:
