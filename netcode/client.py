@@ -17,14 +17,12 @@ from netcode.core.stats import NetworkStats
 from netcode.declarations import Entity, Input, Message
 from netcode.errors import (
     Disconnected,
-    JoinError,
     NetcodeError,
-    Refused,
     Unreachable,
     UsageError,
 )
 from netcode.fields import Field
-from netcode.introductions import Introductions, part
+from netcode.introductions import Introductions, enter_room, part
 from netcode.link.link import Link
 from netcode.protocol import Protocol
 from netcode.server import GAME_ROOM
@@ -313,7 +311,7 @@ class Client:
             self._guest.close()
         try:
             await self._join_and_play()
-        except JoinError as error:
+        except NetcodeError as error:
             self._guest.end(error)
         except Exception as error:
             self._guest.end(Disconnected(f"netcode failed: {error!r}"))
@@ -339,29 +337,19 @@ class Client:
                 raise Unreachable(
                     f"{self._url} did not let this player in within {self._timeout:g} s"
                 )
-            self._transport = joining.result()
+            transport = joining.result()
         finally:
             for task in (joining, ended):
                 task.cancel()
             await asyncio.wait([joining, ended])
-        link = self._guest.attach(self._transport)
+        link = self._guest.attach(transport)
         await self._pump(link)
 
     async def _meet(self) -> WebRtcTransport:
         """From the URL to an open transport. Raises a `JoinError` that says what went wrong."""
-        try:
-            member = await signaling.SignalingClient.connect(
-                self._url,
-                room=GAME_ROOM,
-                name=self._guest.name or "player",
-                timeout=self._timeout,
-            )
-        except signaling.Refused as error:
-            raise Refused(f"the server does not take this player: {error}") from None
-        except signaling.Unreachable as error:
-            raise Unreachable(str(error)) from None
-        except signaling.SignalingError as error:
-            raise Unreachable(f"{self._url}: {error}") from None
+        member = await enter_room(
+            self._url, room=GAME_ROOM, name=self._guest.name or "player", timeout=self._timeout
+        )
         self._conditioner = Conditioner(seed=random.getrandbits(32))
         self._set_weather()
         introductions = Introductions(
@@ -374,7 +362,9 @@ class Client:
                     f"there is a signaling server at {self._url}, but no game: "
                     "start the game's server there"
                 )
-            return await introductions.call(member.host)
+            # Kept at once: whatever happens from here on, `_run` closes it.
+            self._transport = await introductions.call(member.host)
+            return self._transport
         except signaling.ConnectionLost as error:
             raise Unreachable(f"{self._url} hung up: {error}") from None
         finally:

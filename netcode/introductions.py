@@ -9,7 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from netcode.errors import NetcodeError, Unreachable, WireError
+import signaling
+from netcode.errors import NetcodeError, Refused, Unreachable, UsageError, WireError
 from netcode.transports.webrtc import DatagramFilters, IceServer, WebRtcTransport
 from signaling import messages as m
 
@@ -137,6 +138,23 @@ class Introductions:
             log.debug("a peer's description makes no sense: %s", error)
         except NetcodeError as error:
             log.debug("an introduction failed: %s", error)
+
+
+async def enter_room(
+    url: str, *, room: str, name: str, timeout: float
+) -> signaling.SignalingClient:
+    """Enter a room of a signaling server.
+
+    Raises `Unreachable` or `Refused` with what to do about it, or `UsageError`.
+    """
+    try:
+        return await signaling.SignalingClient.connect(url, room=room, name=name, timeout=timeout)
+    except signaling.Refused as error:
+        raise Refused(f"{url} does not take this player: {error}") from None
+    except signaling.UsageError as error:
+        raise UsageError(str(error)) from None
+    except signaling.SignalingError as error:
+        raise Unreachable(str(error)) from None
 
 
 async def part(transport: WebRtcTransport) -> None:

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import signaling
-from netcode.errors import Disconnected, Refused, SendQueueFull, Unreachable, UsageError
-from netcode.introductions import Introductions, part
+from netcode.errors import Disconnected, SendQueueFull, Unreachable, UsageError
+from netcode.introductions import Introductions, enter_room, part
 from netcode.link.delivery import Delivery
 from netcode.link.link import Link
 from netcode.link.session import Channel, Session
@@ -255,16 +255,9 @@ class Mesh:
     # ----------------------------------------------------------------------------------------
 
     async def _join(self) -> None:
-        try:
-            member = await signaling.SignalingClient.connect(
-                self._url, room=self._room, name=self._name or "peer", timeout=self._timeout
-            )
-        except signaling.Refused as error:
-            raise Refused(f"the room does not take this peer: {error}") from None
-        except signaling.UsageError as error:
-            raise UsageError(str(error)) from None
-        except signaling.SignalingError as error:
-            raise Unreachable(str(error)) from None
+        member = await enter_room(
+            self._url, room=self._room, name=self._name or "peer", timeout=self._timeout
+        )
         self._member = member
         self._names.update(member.peers)
         self._introductions = Introductions(
