@@ -60,6 +60,10 @@ LEAD_TICKS = 2.0
 
 MAX_JITTER = 0.25
 
+MAX_LED_RTT = 1.0
+"""Seconds of round trip that the inputs run ahead for. Where packets take longer an end is
+overloaded: running farther ahead would only add to it, and a server refuses inputs from afar."""
+
 TRIM_GAIN = 0.02
 """Share of the error in arriving at the server that the lead takes over with each snapshot."""
 
@@ -126,7 +130,8 @@ class TickClock:
         quickest = min(offset for _, offset in self._arrivals)
         arriving = (now - quickest) * self._rate
         display = arriving - self.delay * self._rate
-        inputs = arriving + (rtt + self.margin + self._lead_trim) * self._rate
+        lead = min(rtt, MAX_LED_RTT) + self.margin + self._lead_trim
+        inputs = arriving + lead * self._rate
         if self._now is None:
             self.display_tick, self.input_tick = display, inputs
         else:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netcode.play.tick_clock import SNAP, SPEED_UP, TickClock
+from netcode.play.tick_clock import MAX_LED_RTT, SNAP, SPEED_UP, TickClock
 
 RATE, BROADCAST = 60.0, 20.0
 FRAME = 1 / 60
@@ -163,3 +163,10 @@ def test_a_frame_of_no_length_moves_no_hand() -> None:
     clock.advance(server.now, 0.1)
     assert clock.display_tick == pytest.approx(before[0], abs=0.01)
     assert clock.input_tick == pytest.approx(before[1], abs=0.01)
+
+
+def test_an_overloaded_line_does_not_drive_the_inputs_far_ahead() -> None:
+    clock, server = make(one_way=4.5)
+    server.settle(8.0)
+    arriving = server.tick - 4.5 * RATE
+    assert clock.input_tick - arriving < (MAX_LED_RTT + clock.margin + 0.5) * RATE + 3
