@@ -80,7 +80,9 @@ class Client:
     ) -> None:
         if not isinstance(protocol, Protocol):
             raise UsageError(f"connect takes the game's Protocol second, not {protocol!r}")
-        if not url.startswith(("ws://", "wss://")):
+        if not isinstance(name, str):
+            raise UsageError(f"a name is a text, not {name!r}")
+        if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
             raise UsageError(f"{url!r} is not a server: it looks like ws://localhost:8080")
         self._url = url
         self._timeout = timeout
@@ -106,6 +108,7 @@ class Client:
         has become due, and arranges ``world`` for this moment. Raises `Disconnected` (``reason``
         says why) once the session is over.
         """
+        self._raise_unless_started()
         self._guest.update(*inputs)
 
     @property
@@ -119,7 +122,10 @@ class Client:
         return self._guest.authoritative
 
     def own(self, kind: type[E]) -> E | None:
-        """The first entity of a class that this player controls, or None."""
+        """The first entity of a class that this player controls, or None.
+
+        None also for the first moments after joining, until the first snapshot is here.
+        """
         return self._guest.own(kind)
 
     @property
@@ -172,10 +178,12 @@ class Client:
 
         Raises `SendQueueFull` if it was not taken, or `Disconnected` once the session is over.
         """
+        self._raise_unless_started()
         self._guest.send(message)
 
     def request(self, message: Message) -> Reply[Message]:
         """Send a message and get the handler's answer: ``await`` it, or ``.result(timeout)``."""
+        self._raise_unless_started()
         return self._guest.request(message)
 
     def on(self, kind: type[M]) -> Callable[[F], F]:
@@ -184,6 +192,8 @@ class Client:
         A message that it returns is the reply to a request. Raises `UsageError` for a second
         handler.
         """
+
+        self._guest.handlers.check(kind)
 
         def decorate(handler: F) -> F:
             self._guest.handlers.set(kind, handler)
@@ -289,6 +299,10 @@ class Client:
         self._guest.close()
         if self._task is not None:
             await asyncio.wait([self._task])
+
+    def _raise_unless_started(self) -> None:
+        if self._thread is None and self._task is None:
+            raise UsageError("this client has not joined: use `with nc.connect(...) as client:`")
 
     def _raise_unless_joined(self) -> None:
         error = self._guest.ended

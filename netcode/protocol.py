@@ -5,6 +5,7 @@ player joins; if it differs, `difference` names the class and the field.
 """
 
 import hashlib
+import inspect
 import json
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +49,8 @@ class Protocol:
         self.entities = _distinct(entities, Entity, "entities")
         self.inputs = _distinct(inputs, Input, "inputs")
         self.messages = _distinct(messages, Message, "messages")
+        if not isinstance(simulate, Mapping | None):
+            raise ProtocolError(f"simulate takes a dict such as {{Ship: fly}}, not {simulate!r}")
         self.simulate = dict(simulate or {})
         self.simulate_input = {
             kind: self._input_of(kind, function) for kind, function in self.simulate.items()
@@ -67,6 +70,13 @@ class Protocol:
             )
         if not callable(function):
             raise ProtocolError(f"simulate[{kind.__name__}] must be a function, not {function!r}")
+        try:
+            inspect.signature(function).bind(None, None, None)
+        except (TypeError, ValueError):
+            raise ProtocolError(
+                f"simulate[{kind.__name__}]: {getattr(function, '__name__', function)} must take "
+                "three arguments: the entity, the input and the step"
+            ) from None
         try:
             hints = [hint for name, hint in get_type_hints(function).items() if name != "return"]
         except Exception:  # annotations that only a type checker can read say nothing here
@@ -167,8 +177,15 @@ def _field_difference(kind: str, mine: Any, other: Any) -> str:
         if name not in mine:
             return f"{kind}.{_name(name)} is declared at the other end only"
         if mine[name] != other[name]:
-            theirs = _shown(other[name])
-            return f"{kind}.{name} is {mine[name]} at this end and {theirs} at the other"
+            ours, theirs = mine[name], other[name]
+            what = f"{kind}.{name}"
+            if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+                # Ranges say more than the bits that follow from them.
+                for part in sorted(ours, key=lambda part: (part == "lane_bits", part != "kind")):
+                    if ours[part] != theirs.get(part):
+                        what, ours, theirs = f"{what}: {part}", ours[part], theirs.get(part)
+                        break
+            return f"{what} is {_shown(ours)} at this end and {_shown(theirs)} at the other"
     return ""
 
 
@@ -188,6 +205,8 @@ def _printable(text: str, most: int) -> str:
 
 
 def _distinct(kinds: Sequence[type[Any]], base: type, group: str) -> tuple[type[Any], ...]:
+    if isinstance(kinds, type):
+        raise ProtocolError(f"{group} takes a list: {group}=[{kinds.__name__}]")
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, base)) or kind is base:
             raise ProtocolError(f"{group} takes subclasses of nc.{base.__name__}, not {kind!r}")

@@ -67,6 +67,10 @@ class Server:
         seed: int = 0,
         ice_servers: Iterable[IceServer] = (),
     ) -> None:
+        if not isinstance(protocol, Protocol):
+            raise UsageError(f"Server takes the game's Protocol first, not {protocol!r}")
+        if interest is not None and not callable(getattr(interest, "visible", None)):
+            raise UsageError(f"interest takes a policy such as nc.Radius(600), not {interest!r}")
         self._host = Host(
             protocol,
             time.monotonic,
@@ -112,7 +116,11 @@ class Server:
         self._host.broadcast(message, to)
 
     def on_join(self, handler: F) -> F:
-        """Decorator: call ``handler(player)`` when somebody has joined."""
+        """Decorator: call ``handler(player)`` when somebody has joined.
+
+        What it raises is logged and counted in ``stats.handler_errors``, and the player stays,
+        with whatever the handler had done so far.
+        """
         self._host.on_join.append(handler)
         return handler
 
@@ -139,6 +147,8 @@ class Server:
         A message that it returns is the reply to a request. What it raises is logged and
         counted in ``stats.handler_errors``. Raises `UsageError` for a second handler.
         """
+
+        self._host.handlers.check(kind)
 
         def decorate(handler: F) -> F:
             self._host.handlers.set(kind, handler)
@@ -168,7 +178,14 @@ class Server:
             max_peers_per_room=self._host.max_players + SPARE_CALLERS,
         )
         signaling = SignalingServer(limits=limits, ice_servers=self._ice_servers)
-        await signaling.start(host or None, port)
+        try:
+            await signaling.start(host or None, port)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"cannot serve on port {port} ({error.strerror}): does another server run there? "
+                "Stop it, or choose another port",
+            ) from None
         self._signaling = signaling
         self._address = host or "127.0.0.1"
         self._member = signaling.attach(GAME_ROOM, "server", self._heard)

@@ -47,8 +47,9 @@ class Reply(Generic[M]):
     Cancelling the awaiting task gives the reply up; the other end still handles the request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, about: str = "a request") -> None:
         self._future: Future[Message] = Future()
+        self._about = about
 
     @classmethod
     def failed(cls, error: Exception) -> "Reply[M]":
@@ -100,7 +101,8 @@ class Mailbox:
 
     def encode(self, message: Message) -> tuple[Channel, bytes]:
         """Where a message goes, and its bytes. Raises `UsageError` for an undeclared class."""
-        return self._channels[message.delivery], self._encode(message, NO_REQUEST, reply=False)
+        payload = self._encode(message, NO_REQUEST, reply=False)
+        return self._channels[message.delivery], payload
 
     def request(self, message: Message, send: Callable[[Channel, bytes], None]) -> Reply[Message]:
         """Send a message that wants a reply; it travels reliably whatever it declares.
@@ -112,7 +114,7 @@ class Mailbox:
         number = self._next_request
         self._next_request = number % MAX_REQUEST + 1
         payload = self._encode(message, number, reply=False)
-        reply = self._pending[number] = Reply[Message]()
+        reply = self._pending[number] = Reply[Message](type(message).__name__)
         try:
             send(self._channels[RELIABLE], payload)
         except NetcodeError:
@@ -138,7 +140,13 @@ class Mailbox:
         if reply is None:
             raise WireError(f"a reply to request {request}, which was never made")
         if message is None:
-            reply._fail(NoReply("the other end handled the request, but gave no answer"))
+            reply._fail(
+                NoReply(
+                    f"no answer to {reply._about}: the other end has no handler for it "
+                    f"(write one: @server.on({reply._about}), @client.on), or the handler "
+                    "returned no message, or raised (the log there says so)"
+                )
+            )
         else:
             reply._resolve(message)
         return None
@@ -150,6 +158,8 @@ class Mailbox:
             reply._fail(Disconnected(reason))
 
     def _encode(self, message: Message, request: int, *, reply: bool) -> bytes:
+        if not isinstance(message, Message):
+            raise UsageError(f"what is sent is a message, such as Chat(text=…), not {message!r}")
         index = self._protocol.message_index.get(type(message))
         if index is None:
             raise UsageError(
@@ -166,12 +176,18 @@ class Handlers:
         self._protocol = protocol
         self._handlers: dict[type[Message], Callable[..., Any]] = {}
 
-    def set(self, kind: type[Message], handler: Callable[..., Any]) -> None:
+    def check(self, kind: type[Message]) -> None:
+        """Raise `UsageError` unless this is a message class of the game."""
+        if not (isinstance(kind, type) and issubclass(kind, Message)):
+            raise UsageError(f"on() takes a message class, as in @server.on(Chat), not {kind!r}")
         if kind not in self._protocol.message_index:
             raise UsageError(
-                f"{getattr(kind, '__name__', kind)} is not part of this game: "
-                "add it to Protocol(messages=[...])"
+                f"{kind.__name__} is not part of this game: add it to Protocol(messages=[...])"
             )
+
+    def set(self, kind: type[Message], handler: Callable[..., Any]) -> None:
+        """Let this function handle the class. Raises `UsageError` for a second one."""
+        self.check(kind)
         if kind in self._handlers:
             raise UsageError(f"{kind.__name__} has a handler already: combine the two")
         self._handlers[kind] = handler

@@ -105,7 +105,7 @@ def test_a_field_that_differs_is_named_with_its_class(ours: Any, theirs: Any) ->
     ]
     assert protocols[0].hash != protocols[1].hash
     text = difference(protocols[0].description, protocols[1].description)
-    assert text.startswith("Ship.thing is ")
+    assert text.startswith("Ship.thing: ")
 
 
 def test_what_one_end_lacks_is_named() -> None:
@@ -128,7 +128,7 @@ def test_a_delivery_that_differs_is_named() -> None:
         return Protocol(messages=[type("Chat", (nc.Message,), {}, delivery=delivery)])
 
     text = difference(chat(nc.UNRELIABLE).description, chat(nc.EXPIRING(250)).description)
-    assert text.startswith("Chat.(delivery) is UNRELIABLE at this end and ")
+    assert text.startswith("Chat.(delivery) is 'UNRELIABLE' at this end and ")
     assert "EXPIRING(250)" in text
 
 
