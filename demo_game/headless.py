@@ -102,8 +102,10 @@ def play(
         return {
             "players": after.get("players", 0),
             "ticks": after.get("ticks", 0) - before.get("ticks", 0),
-            "broadcast_hz": after.get("broadcast_hz", 0.0),
-            "bytes_per_second_per_client": _rate(before, after),
+            "broadcast_hz": round(_per_second("broadcasts", before, after), 2),
+            "bytes_per_second_per_client": round(
+                _per_second("bytes_sent", before, after) / max(1, after.get("players", 0)), 1
+            ),
             "entities": after.get("entities", 0),
             "rtt_ms_p50": round(arena.network.median(0), 2),
             "late_ticks": after.get("late_ticks", 0),
@@ -154,10 +156,8 @@ def liveliness(arena: ArenaScreen) -> float:
     return 8 * ships + 2 * (shots + own_shots) + rocks + min(60, len(arena.view.effects)) / 6
 
 
-def _rate(before: dict[str, Any], after: dict[str, Any]) -> float:
-    """Bytes of state per second and client that the server sent between two of its tellings."""
-    seconds = after.get("clock", 0.0) - before.get("clock", 0.0)
-    if seconds <= 0:
+def _per_second(figure: str, before: dict[str, Any], after: dict[str, Any]) -> float:
+    """How fast one of the server's counts grew between two of its tellings."""
+    if not before or after["clock"] <= before["clock"]:
         return 0.0
-    sent = after["bytes_sent"] - before["bytes_sent"]
-    return round(float(sent / seconds / max(1, after["players"])), 1)
+    return float((after[figure] - before[figure]) / (after["clock"] - before["clock"]))

@@ -146,7 +146,7 @@ class Host:
             "players": len(self.server.players),
             "ticks": self.server.tick,
             "late_ticks": stats.late_ticks,
-            "broadcast_hz": round(stats.broadcast_hz, 2),
+            "broadcasts": stats.broadcasts,
             "bytes_sent": stats.bytes_sent,
             "bytes_received": stats.bytes_received,
             "entities": len(self.server.world),
