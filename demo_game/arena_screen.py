@@ -7,7 +7,7 @@ import pygame
 
 import netcode as nc
 from demo_game.chatbox import ChatBox
-from demo_game.game import Blast, BlastKind, Chat, Downed, Pilot, RoundOver, Ship, Steer
+from demo_game.game import Blast, BlastKind, Chat, Downed, RoundOver, Ship, Steer
 from demo_game.graphs import NetworkHistory, draw_network
 from demo_game.help import draw_help, draw_hint
 from demo_game.hud import Hud
@@ -143,11 +143,3 @@ class ArenaScreen:
             self.client.send(Chat(text=line))
         except nc.SendQueueFull:
             self.chat.remark("the link is too slow for that just now", self._now)
-
-    @property
-    def own_pilot(self) -> Pilot | None:
-        """This player's line of the score board."""
-        for pilot in self.client.world[Pilot]:
-            if pilot.player == self.client.player_id:
-                return pilot
-        return None

@@ -17,7 +17,6 @@ from demo_game.game import Crystal, Pilot, Rock, Ship, Steer
 THINK_EVERY = 0.1
 """Seconds between two looks around: about as fast as people, and a tenth of the cost."""
 HUNT_RANGE = 560.0
-FIRE_RANGE = 480.0
 CRUISE = 240.0
 """Speed towards a target, in units per second."""
 LOOK_AHEAD = 1.5

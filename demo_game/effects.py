@@ -61,7 +61,6 @@ class Effects:
 
     def __init__(self, seed: int = 1) -> None:
         self._rng = random.Random(seed)
-        self._noise = np.random.default_rng(seed)
         self._place = np.zeros((MAX_PARTICLES, 2))
         self._speed = np.zeros((MAX_PARTICLES, 2))
         self._age = np.ones(MAX_PARTICLES)

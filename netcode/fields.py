@@ -76,7 +76,6 @@ class Field(Generic[T]):
     def __init__(self, *, default: T, only_owner: bool = False) -> None:
         self.name = ""
         self.owner_name = ""
-        self.index = -1
         self.default = default
         self.only_owner = only_owner
 

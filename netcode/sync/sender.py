@@ -143,7 +143,6 @@ class Peer:
     sent: dict[int, list[tuple[int, NDArray[np.intp], NDArray[np.bool_]]]] = field(
         default_factory=dict
     )
-    acknowledged_packets: int = 0
     deferred: int = 0
     """Rows that had to wait in the last broadcast."""
     unsure: bool = False
@@ -181,7 +180,6 @@ class Sender:
             record = peer.sent.pop(sequence, None)
             if record is None:
                 continue
-            peer.acknowledged_packets += 1
             for table, rows, columns in record:
                 known = self._pairs[table].acknowledged[peer.slot]
                 known[rows] = np.maximum(known[rows], columns * np.int64(sequence))

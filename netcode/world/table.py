@@ -46,10 +46,10 @@ class Table(Generic[E]):
         self.size = 0
         self.clamped: dict[str, int] = {}
         """How many cells of each field were out of range when they were quantised."""
-        self._lanes_of: list[slice] = []
+        self._lanes_of: dict[Field[Any], slice] = {}
         start = 0
         for field in self.fields:
-            self._lanes_of.append(slice(start, start + len(field.lane_bits)))
+            self._lanes_of[field] = slice(start, start + len(field.lane_bits))
             start += len(field.lane_bits)
         self.lane_count = start
         self._capacity = FIRST_ROWS
@@ -108,7 +108,7 @@ class Table(Generic[E]):
 
     def lanes_of(self, field: Field[Any]) -> slice:
         """Where this field's lanes stand among the table's lanes."""
-        return self._lanes_of[self.fields.index(field)]
+        return self._lanes_of[field]
 
     # -- entities ----------------------------------------------------------------------------
 
@@ -214,7 +214,7 @@ class Table(Generic[E]):
         chosen: Any = slice(0, self.size) if rows is None else rows
         alive = self._alive[chosen]
         lanes = np.empty((len(alive), self.lane_count), dtype=np.int32)
-        for field, where in zip(self.fields, self._lanes_of, strict=True):
+        for field, where in self._lanes_of.items():
             column = self._columns[field.name][chosen]
             lanes[:, where], clamped = field.quantise(column)
             if clamped.any() and (clamped := clamped & alive).any():
@@ -223,7 +223,7 @@ class Table(Generic[E]):
 
     def load(self, rows: NDArray[np.intp], lanes: Lanes) -> None:
         """Set whole rows from their lanes, int32 of shape (len(rows), lane_count)."""
-        for field, where in zip(self.fields, self._lanes_of, strict=True):
+        for field, where in self._lanes_of.items():
             self._columns[field.name][rows] = field.dequantise(lanes[:, where])
 
     def round_rows(self, rows: NDArray[np.intp]) -> None:

@@ -136,13 +136,11 @@ async def test_two_processes_meet_by_text_alone() -> None:
                     await peer.process.wait()
 
 
+@pytest.mark.needs("unshare", "util-linux")
 def test_two_transports_meet_on_a_machine_without_network() -> None:
     """In a network namespace of its own, where nothing but ``lo`` exists."""
     namespace = ["unshare", "--user", "--map-root-user", "--net"]
-    try:
-        trial = subprocess.run([*namespace, "true"], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("needs unshare (Debian package util-linux)")
+    trial = subprocess.run([*namespace, "true"], capture_output=True, text=True, check=False)
     if trial.returncode != 0:
         pytest.skip(f"no network namespace can be made here: {trial.stderr.strip()}")
     child = subprocess.run(
