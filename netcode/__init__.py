@@ -31,7 +31,11 @@ from netcode.mesh import Mesh, MeshChannel, MeshPeer, join_mesh
 from netcode.play.step import Step
 from netcode.protocol import Protocol
 from netcode.server import Server
-from netcode.sync.interest import Everything, Interest, Radius
+from netcode.sync.budget import Budget
+from netcode.sync.explain import Explanation, StateStats
+from netcode.sync.interest import Everything, Groups, Interest, OnlyOwner, Radius, Where
+from netcode.sync.policy import Viewers
+from netcode.sync.priority import Priority
 from netcode.transports.link_model import Conditions
 from netcode.vectors import Quat, Vec2, Vec3
 from netcode.world.table import Table
@@ -74,6 +78,14 @@ __all__ = [  # grouped by room  # noqa: RUF022
     "Interest",
     "Everything",
     "Radius",
+    "Groups",
+    "OnlyOwner",
+    "Where",
+    "Viewers",
+    "Priority",
+    "Budget",
+    "Explanation",
+    "StateStats",
     # links
     "Delivery",
     "RELIABLE",

@@ -16,11 +16,11 @@ from netcode.errors import ProtocolError
 from netcode.fields import Field, Ref, Text
 from netcode.wire.packets import MAX_INPUT_BITS, MAX_INPUTS
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 """Raised whenever WIRE_FORMAT.md changes."""
 
 MAX_KINDS = 255
-"""Entity classes are numbered in one byte, in which 255 closes a packet."""
+"""Parts of entity classes are numbered in one byte, in which 255 closes a packet."""
 
 MAX_ROW_BITS = 1_000 * 8
 """An entity travels whole in one packet of 1,100 bytes; the rest is headers."""
@@ -110,6 +110,17 @@ class Protocol:
             raise ProtocolError(
                 f"the inputs of a tick take {bits} bits, more than the {MAX_INPUT_BITS} of which "
                 f"{MAX_INPUTS} fit into one packet: take coarser steps or fewer fields"
+            )
+        parts = sum(
+            1
+            + any(field.only_owner and not isinstance(field, Ref) for field in kind.fields)
+            + sum(isinstance(field, Ref) for field in kind.fields)
+            for kind in self.entities
+        )
+        if parts > MAX_KINDS:
+            raise ProtocolError(
+                f"classes, classes with fields for the owner only, and references are {parts}, "
+                f"more than {MAX_KINDS}: merge some classes"
             )
         for kind in self.entities:
             largest = sum(

@@ -12,13 +12,16 @@ from typing import Any, Self, TypeVar
 from netcode.core.host import Host
 from netcode.core.player import Player
 from netcode.core.stats import ServerStats
-from netcode.declarations import Message
+from netcode.declarations import Entity, Message
 from netcode.errors import UsageError
 from netcode.introductions import Introductions, part
 from netcode.link.link import Link
 from netcode.play.step import Step
 from netcode.protocol import Protocol
+from netcode.sync.budget import Budget
+from netcode.sync.explain import Explanation, StateStats
 from netcode.sync.interest import Interest
+from netcode.sync.priority import Priority
 from netcode.transports.webrtc import WebRtcTransport
 from netcode.world.world import World
 from signaling import IceServer, SignalingLimits, SignalingServer
@@ -50,7 +53,9 @@ class Server:
 
     ``tick_rate`` is how often the game is simulated a second, ``broadcast_rate`` how often its
     state is sent; the second divides the first. ``interest`` says who is told about what
-    (everything to everyone, unless told). ``seed`` is what `Step.random` draws from.
+    (everything to everyone, unless told). ``budget`` bounds the bytes of state a second for each
+    player, adapted to what the link bears, and ``priority`` says what goes first when that is not
+    enough. ``seed`` is what `Step.random` draws from.
 
     Raises `UsageError` for values that could not work. All methods and handlers belong to the
     thread of the server's event loop.
@@ -63,20 +68,28 @@ class Server:
         tick_rate: float = 60,
         broadcast_rate: float = 20,
         interest: Interest | None = None,
+        priority: Priority | None = None,
+        budget: Budget | None = None,
         max_players: int = 64,
         seed: int = 0,
         ice_servers: Iterable[IceServer] = (),
     ) -> None:
         if not isinstance(protocol, Protocol):
             raise UsageError(f"Server takes the game's Protocol first, not {protocol!r}")
-        if interest is not None and not callable(getattr(interest, "visible", None)):
+        if not isinstance(interest, Interest | None):
             raise UsageError(f"interest takes a policy such as nc.Radius(600), not {interest!r}")
+        if not isinstance(priority, Priority | None):
+            raise UsageError(f"priority takes nc.Priority({{Ship: 4}}), not {priority!r}")
+        if not isinstance(budget, Budget | None):
+            raise UsageError(f"budget takes nc.Budget(ceiling=...), not {budget!r}")
         self._host = Host(
             protocol,
             time.monotonic,
             tick_rate=tick_rate,
             broadcast_rate=broadcast_rate,
             interest=interest,
+            priority=priority,
+            budget=budget,
             max_players=max_players,
             seed=seed,
         )
@@ -110,6 +123,18 @@ class Server:
     def stats(self) -> ServerStats:
         """Counts since the start."""
         return self._host.stats
+
+    def explain(self, player: Player, entity: Entity) -> Explanation:
+        """Why an entity was sent to a player in the last broadcast, or why it was not.
+
+        Raises `UsageError` for an entity of another world.
+        """
+        return self._host.explain(player, entity)
+
+    def state_stats(self, player: Player) -> StateStats:
+        """What the state sent to a player is made of: entities sent, deferred, culled and
+        unchanged, and bytes by class and field."""
+        return self._host.state_stats(player)
 
     def broadcast(self, message: Message, to: Iterable[Player] | None = None) -> None:
         """Send a message to these players, or to all; left out are those whose queue is full."""

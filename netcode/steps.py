@@ -45,6 +45,8 @@ class Steps:
     def quantise(self, column: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         with np.errstate(over="ignore"):  # what overflows is out of range, and clamped below
             scaled = np.floor((column - self.low) / self.step + 0.5)
+        if len(scaled) and scaled.min() >= 0 and scaled.max() <= self.top:  # not so: any NaN
+            return scaled.astype(np.int32), np.zeros(scaled.shape, dtype=np.bool_)
         inside = (scaled >= 0) & (scaled <= self.top)
         lanes = np.where(inside, scaled, np.where(scaled > self.top, self.top, 0))
         return lanes.astype(np.int32), ~inside

@@ -47,7 +47,7 @@ from netcode.play.tick_clock import TickClock
 from netcode.protocol import Protocol, difference
 from netcode.sync.receiver import Receiver
 from netcode.transports.base import Transport
-from netcode.wire.packets import STATE, WINDOW, InputPacket, encode_inputs
+from netcode.wire.packets import STATE, InputPacket, encode_inputs
 from netcode.world.history import ABSENT, History
 from netcode.world.world import World
 
@@ -58,6 +58,9 @@ INPUT_RATE = 30.0
 
 MAX_INBOX = 4_096
 """Messages that wait for the next update. A game that does not update for so long is gone."""
+
+LOSS_WINDOW = 64
+"""State packets over which the loss is taken: three seconds of them."""
 
 LOST_ROUND_TRIP = 0.1
 """Seconds assumed for the round trip until it has been measured."""
@@ -294,6 +297,7 @@ class Guest:
         self.player_id, self.name = answer.player, answer.name
         for table in self.world.tables:
             table.me = answer.player
+        self.history.every = answer.broadcast_every
         broadcast_rate = answer.tick_rate / answer.broadcast_every
         self._clock = TickClock(answer.tick_rate, broadcast_rate)
         self._predictor = Predictor(
@@ -331,11 +335,12 @@ class Guest:
         assert self.link is not None
         self._packet += 1
         newest_tick, inputs = self._sampler.to_send(self._receiver.tick)
+        newest_state, window = self._receiver.acknowledge(self._packet)
         packet = InputPacket(
             sequence=self._packet,
             heard=self._receiver.heard,
-            newest_state=self._receiver.newest_packet,
-            window=self._receiver.window,
+            newest_state=newest_state,
+            window=window,
             newest_tick=newest_tick,
             inputs=inputs,
         )
@@ -480,10 +485,11 @@ class Guest:
     # -- figures -----------------------------------------------------------------------------
 
     def _loss(self) -> float:
-        sent = min(WINDOW, max(0, self._receiver.newest_packet - 1))
+        sent = min(LOSS_WINDOW, max(0, self._receiver.newest_packet - 1))
         if sent == 0:
             return 0.0
-        return 1.0 - min(sent, self._receiver.window.bit_count()) / sent
+        arrived = self._receiver.window & ((1 << sent) - 1)
+        return 1.0 - arrived.bit_count() / sent
 
     def _raise_if_over(self) -> None:
         if self.ended is not None:

@@ -12,7 +12,7 @@ from netcode.core.join import CONTROL, Refusal, Welcome, decode_hello, encode
 from netcode.core.messaging import Handlers
 from netcode.core.player import Guestbook, Player
 from netcode.core.stats import Meter, ServerStats
-from netcode.declarations import Message
+from netcode.declarations import Entity, Message
 from netcode.errors import SendQueueFull, UsageError, WireError
 from netcode.link.delivery import RELIABLE
 from netcode.link.frames import FIRST_DATAGRAM
@@ -23,7 +23,10 @@ from netcode.play.prediction import round_to_steps, simulate_entity
 from netcode.play.step import Step
 from netcode.play.tick_clock import TickLoop
 from netcode.protocol import Protocol
-from netcode.sync.interest import Everything, Interest
+from netcode.sync.budget import Budget, BudgetControl
+from netcode.sync.explain import Explanation, StateStats, explain, state_stats
+from netcode.sync.interest import Interest
+from netcode.sync.priority import Priority
 from netcode.sync.sender import Sender
 from netcode.transports.base import Transport
 from netcode.wire.packets import INPUT, decode_inputs
@@ -64,6 +67,8 @@ class Host:
         tick_rate: float = 60,
         broadcast_rate: float = 20,
         interest: Interest | None = None,
+        priority: Priority | None = None,
+        budget: Budget | None = None,
         max_players: int = 64,
         seed: int = 0,
     ) -> None:
@@ -86,7 +91,7 @@ class Host:
         self.broadcast_every = round(every)
         self.max_players = max_players
         self.world = World(protocol.entities)
-        self.history = History(self.world.tables)
+        self.history = History(self.world.tables, self.broadcast_every)
         self.tick = 0
         self.stats = ServerStats()
         self.guests = Guestbook()
@@ -97,7 +102,8 @@ class Host:
         self.on_link_closed: Callable[[Link], None] = lambda link: link.transport.close()
         """Called once for every link that has closed: whoever made the transport ends it."""
         self._seed = seed
-        self._sender = Sender(self.world.tables, interest or Everything())
+        self._budget = budget or Budget()
+        self._sender = Sender(self.world.tables, self.history, interest, priority)
         self._loop: TickLoop | None = None
         self._newcomers: list[_Newcomer] = []
         self._broadcasts = Meter()
@@ -163,6 +169,18 @@ class Host:
         for player in list(self.guests) if to is None else to:
             player.try_send(message)
 
+    def explain(self, player: Player, entity: Entity) -> Explanation:
+        """Why an entity was or was not sent to a player in the last broadcast."""
+        table = self.world.table(type(entity))
+        if entity.alive and entity._table is not table:
+            raise UsageError(f"{entity!r} lives in another world: explain one of the server's")
+        row = entity._row if entity.alive else table.size
+        return explain(self._sender, player.peer, self.world.tables.index(table), row)
+
+    def state_stats(self, player: Player) -> StateStats:
+        """What the state sent to a player is made of."""
+        return state_stats(self._sender, player.peer, player.budget.rate, player.budget.held_back)
+
     # -- a tick ------------------------------------------------------------------------------
 
     def _run_tick(self) -> None:
@@ -188,15 +206,19 @@ class Host:
         self._round_controlled()
         frame = self.history.record(self.tick, self.world.tables)
         now = self.clock()
+        broadcast_rate = self.tick_rate / self.broadcast_every
         for player in self.guests:
-            player.prepare(self.tick, self.tick_rate)
+            player.prepare(now, self.tick_rate, broadcast_rate)
         for number, packets in self._sender.broadcast(frame).items():
             receiver = self.guests.by_id.get(number)
             if receiver is None:
                 continue  # left while others were being told
+            sent = 0
             for packet in packets:
                 if receiver.link.send_datagram(packet):
-                    self.stats.bytes_sent += len(packet)
+                    sent += len(packet)
+            self.stats.bytes_sent += sent
+            receiver.budget.note(sent, receiver.peer.deferred > 0, broadcast_rate)
         self.stats.broadcasts += 1
         self._broadcasts.add(now)
 
@@ -269,6 +291,7 @@ class Host:
             world=self.world,
             protocol=self.protocol,
             peer=self._sender.add(number),
+            budget=BudgetControl(self._budget),
         )
         newcomer.player = player
         self._newcomers.remove(newcomer)
@@ -298,9 +321,8 @@ class Host:
         packet = decode_inputs(data, self.protocol.inputs, self.world)
         newest = player.take_inputs(packet, self.tick, self.stats)
         if newest and packet.heard:
-            self._sender.acknowledge(
-                player.peer, player.whole_sequence(packet.newest_state), packet.window
-            )
+            newest_state = player.whole_sequence(packet.newest_state)
+            self._sender.acknowledge(player.peer, player.newest_packet, newest_state, packet.window)
 
     def _closed(self, newcomer: _Newcomer, reason: str) -> None:
         if newcomer.link is not None:

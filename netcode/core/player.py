@@ -11,11 +11,15 @@ from netcode.errors import Disconnected, SendQueueFull, UsageError
 from netcode.link.link import Link
 from netcode.link.session import Session
 from netcode.protocol import Protocol
-from netcode.sync.sender import Peer
+from netcode.sync.budget import BudgetControl
+from netcode.sync.peers import Peer
 from netcode.wire.bits import unwrap
 from netcode.wire.packets import InputPacket
 from netcode.world.table import NOBODY
 from netcode.world.world import World
+
+MAX_GROUP = 1 << 53
+"""A group is the value of an Int field."""
 
 
 class Player:
@@ -31,6 +35,7 @@ class Player:
         world: World,
         protocol: Protocol,
         peer: Peer,
+        budget: BudgetControl,
     ) -> None:
         self.id = id
         """From 1 on, never used twice in the life of a server."""
@@ -44,9 +49,10 @@ class Player:
         self.mailbox = Mailbox(protocol, session, world)
         self.inputs = InputBuffer(protocol)
         self.peer = peer
+        self.budget = budget
         self._world = world
         self._entities: list[Entity] = []
-        self._newest_packet = 0
+        self.newest_packet = 0
         self._earliness = 0.0
 
     @property
@@ -107,6 +113,24 @@ class Player:
             raise UsageError(f"a viewpoint has two or three numbers, not {point!r}")
         self.peer.viewpoint = None if point is None else tuple(float(part) for part in point)
 
+    @property
+    def groups(self) -> frozenset[int]:
+        """The groups that the player has joined, for the interest policy `Groups`."""
+        return self.peer.groups
+
+    def join_group(self, group: int) -> None:
+        """See the entities of this group from now on (see `Groups`). Doing so twice is harmless.
+
+        Raises `UsageError` for anything but a whole number.
+        """
+        if not isinstance(group, int) or isinstance(group, bool) or abs(group) > MAX_GROUP:
+            raise UsageError(f"a group is a whole number below 2**53, not {group!r}")
+        self.peer.groups |= {group}
+
+    def leave_group(self, group: int) -> None:
+        """See the entities of this group no more; harmless if the player is not in it."""
+        self.peer.groups -= {group}
+
     # -- talking -----------------------------------------------------------------------------
 
     def send(self, message: Message) -> None:
@@ -147,12 +171,12 @@ class Player:
 
     def take_inputs(self, packet: InputPacket, tick: int, stats: ServerStats) -> bool:
         """Take in an input packet; whether it is newer than all before."""
-        sequence = unwrap(packet.sequence, self._newest_packet)
-        fresh = sequence > self._newest_packet
+        sequence = unwrap(packet.sequence, self.newest_packet)
+        fresh = sequence > self.newest_packet
         if packet.inputs:
             self.inputs.put(packet, tick, stats)
         if fresh:
-            self._newest_packet = sequence
+            self.newest_packet = sequence
             if packet.inputs:
                 self._earliness = packet.newest_tick - (tick + 1)
         return fresh
@@ -161,12 +185,16 @@ class Player:
         """The number of a state packet of which 16 bits travelled."""
         return unwrap(low, self.peer.sequence)
 
-    def prepare(self, tick: int, tick_rate: float) -> None:
-        """Fill in what the next state packets tell this player about its inputs."""
-        self.peer.client_packet = self._newest_packet
+    def prepare(self, now: float, tick_rate: float, broadcast_rate: float) -> None:
+        """Fill in what the next state packets tell this player about its inputs, and how large
+        they may be."""
+        link = self.link
+        rate = self.budget.review(now, link.rtt, self.peer.loss, link.transport.backlog())
+        self.peer.budget = round(rate / broadcast_rate)
         self.peer.input_tick = self.inputs.consumed_tick
         self.peer.earliness = self._earliness / tick_rate
-        self.peer.rtt_ticks = max(2, round(1.2 * (self.link.rtt or 0.2) * tick_rate))
+        # An acknowledgement waits for the client's next packet, and then for the next broadcast.
+        self.peer.rtt = 1.0 + (1.2 * (self.link.rtt or 0.2) + 1 / 30) * broadcast_rate
 
 
 class Guestbook:

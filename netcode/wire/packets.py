@@ -19,18 +19,21 @@ INPUT = 17
 NO_TICK = 0xFFFFFFFF
 """Stands for "no input consumed yet"."""
 
-WINDOW = 64
-"""State packets older than the newest that one acknowledgement speaks of."""
+MAX_PACKETS = 16
+"""State packets for one peer in one broadcast."""
 
 MAX_INPUTS = 32
 """Inputs in one packet: half a second at 60 ticks a second; older ones are too late anyway."""
 
 _STATE_HEADER = struct.Struct("<BHIBBBHIh")
-_INPUT_HEADER = struct.Struct("<BHBHIIIB")
+_INPUT_HEADER = struct.Struct("<BHBHBIB")
 
 STATE_HEADER_BYTES = _STATE_HEADER.size
 
-MAX_INPUT_BITS = (MAX_DATAGRAM - _INPUT_HEADER.size) * 8 // MAX_INPUTS - 1
+MAX_WINDOW_BYTES = 32
+"""Of acknowledgements: sixteen broadcasts of sixteen packets."""
+
+MAX_INPUT_BITS = (MAX_DATAGRAM - _INPUT_HEADER.size - MAX_WINDOW_BYTES) * 8 // MAX_INPUTS - 1
 """Bits of one tick's inputs, such that `MAX_INPUTS` different ones fit into one packet."""
 
 _DEFERRED = 1
@@ -50,24 +53,47 @@ class StateHeader:
     deferred: bool
     """Whether something had to wait: what is not mentioned is then unknown, not unchanged."""
     client_packet: int
-    """Lowest 16 bits of the newest input packet that the server has read."""
+    """The input packet whose acknowledgements this packet builds on, 0 for none; 16 bits travel."""
     input_tick: int | None
     """The tick of the last input that the simulation consumed for this player."""
     earliness: float
     """Seconds by which that player's newest input came before it was needed; negative if late."""
 
     def encode(self) -> bytes:
-        return _STATE_HEADER.pack(
-            STATE,
-            self.sequence & 0xFFFF,
+        return encode_state_header(
+            self.sequence,
             self.tick,
             self.index,
             self.count,
-            _DEFERRED if self.deferred else 0,
-            self.client_packet & 0xFFFF,
-            NO_TICK if self.input_tick is None else self.input_tick,
-            max(-32768, min(32767, round(self.earliness * 1000))),
+            self.deferred,
+            self.client_packet,
+            self.input_tick,
+            self.earliness,
         )
+
+
+def encode_state_header(
+    sequence: int,
+    tick: int,
+    index: int,
+    count: int,
+    deferred: bool,
+    client_packet: int,
+    input_tick: int | None,
+    earliness: float,
+) -> bytes:
+    """The bytes of a state packet's header; see `StateHeader`."""
+    return _STATE_HEADER.pack(
+        STATE,
+        sequence & 0xFFFF,
+        tick,
+        index,
+        count,
+        _DEFERRED if deferred else 0,
+        client_packet & 0xFFFF,
+        NO_TICK if input_tick is None else input_tick,
+        max(-32768, min(32767, round(earliness * 1000))),
+    )
 
 
 def decode_state_header(data: bytes) -> tuple[StateHeader, bytes]:
@@ -77,7 +103,7 @@ def decode_state_header(data: bytes) -> tuple[StateHeader, bytes]:
     _, sequence, tick, index, count, flags, client_packet, input_tick, early = (
         _STATE_HEADER.unpack_from(data)
     )
-    if not index < count:
+    if not index < count <= MAX_PACKETS:
         raise WireError(f"state packet {index} of {count}")
     header = StateHeader(
         sequence=sequence,
@@ -103,7 +129,7 @@ class InputPacket:
     newest_state: int
     """Sequence of the newest state packet that arrived; the lowest 16 bits travel."""
     window: int
-    """Bit i is set if state packet ``newest_state - 1 - i`` arrived, i below `WINDOW`."""
+    """Bit i is set if state packet ``newest_state - 1 - i`` arrived; below 2**256."""
     newest_tick: int
     """The tick of the last of ``inputs``; the others are the ticks before it, without a gap."""
     inputs: list[tuple[Input, ...]]
@@ -117,11 +143,11 @@ def encode_inputs(packet: InputPacket, context: Context) -> bytes:
         packet.sequence & 0xFFFF,
         _HEARD if packet.heard else 0,
         packet.newest_state & 0xFFFF,
-        packet.window & 0xFFFFFFFF,
-        packet.window >> 32,
+        (packet.window.bit_length() + 7) // 8,
         packet.newest_tick,
         len(packet.inputs),
     )
+    header += packet.window.to_bytes((packet.window.bit_length() + 7) // 8, "little")
     # A handful of small numbers: Python's own integers are quicker here than numpy's arrays.
     bits, length = 0, 0
     before: tuple[Input, ...] | None = None
@@ -143,12 +169,15 @@ def decode_inputs(data: bytes, kinds: Sequence[type[Input]], context: Context) -
     """An input packet, its sequences still 16 bits wide. Raises `WireError`."""
     if len(data) < _INPUT_HEADER.size:
         raise WireError("an input packet is shorter than its header")
-    _, sequence, flags, newest, low, high, newest_tick, count = _INPUT_HEADER.unpack_from(data)
+    _, sequence, flags, newest, window_bytes, newest_tick, count = _INPUT_HEADER.unpack_from(data)
+    if window_bytes > min(MAX_WINDOW_BYTES, len(data) - _INPUT_HEADER.size):
+        raise WireError(f"{window_bytes} bytes of acknowledgements")
+    body_at = _INPUT_HEADER.size + window_bytes
     if count > MAX_INPUTS:
         raise WireError(f"{count} inputs in one packet, at most {MAX_INPUTS}")
     if newest_tick == NO_TICK or newest_tick + 1 < count:
         raise WireError("the inputs reach back before tick 0")
-    body = _Bits(data[_INPUT_HEADER.size :])
+    body = _Bits(data[body_at:])
     inputs: list[tuple[Input, ...]] = []
     for _ in range(count):
         if body.read(1):
@@ -162,7 +191,7 @@ def decode_inputs(data: bytes, kinds: Sequence[type[Input]], context: Context) -
         sequence=sequence,
         heard=bool(flags & _HEARD),
         newest_state=newest,
-        window=low | high << 32,
+        window=int.from_bytes(data[_INPUT_HEADER.size : body_at], "little"),
         newest_tick=newest_tick,
         inputs=inputs,
     )

@@ -24,6 +24,8 @@ MAX_ROWS = 1 << ROW_BITS
 FIRST_ROWS = 16
 FEW_ROWS = 16
 """Up to this many rows, cell by cell is quicker than numpy on the column."""
+MANY_ROWS = 512
+"""From so many rows on, it is quicker to find the cells that have changed than to quantise all."""
 NOBODY = 0
 """The owner of an entity that no player controls. Players are numbered from 1."""
 
@@ -53,6 +55,8 @@ class Table(Generic[E]):
             start += len(field.lane_bits)
         self.lane_count = start
         self._capacity = FIRST_ROWS
+        self._last: dict[str, NDArray[Any]] = {}
+        """Columns as they were last quantised, of large tables."""
         self._columns = {field.name: field.new_column(FIRST_ROWS) for field in self.fields}
         self._alive = np.zeros(FIRST_ROWS, dtype=np.bool_)
         self._generation = np.zeros(FIRST_ROWS, dtype=np.int32)
@@ -206,20 +210,50 @@ class Table(Generic[E]):
 
     # -- quantised form ----------------------------------------------------------------------
 
-    def quantise(self, rows: NDArray[np.intp] | None = None) -> Lanes:
-        """The lanes of these rows (all rows if None), int32 of shape (rows, lane_count).
+    def quantise(self) -> Lanes:
+        """The lanes of all rows, int32 of shape (size, lane_count)."""
+        lanes = np.empty((self.size, self.lane_count), dtype=np.int32)
+        self.quantise_into(lanes)
+        return lanes
+
+    def quantise_into(self, lanes: Lanes) -> None:
+        """Write the lanes of all rows into int32 of shape (size, lane_count).
 
         Cells of living entities that are out of range are counted.
         """
-        chosen: Any = slice(0, self.size) if rows is None else rows
-        alive = self._alive[chosen]
-        lanes = np.empty((len(alive), self.lane_count), dtype=np.int32)
         for field, where in self._lanes_of.items():
-            column = self._columns[field.name][chosen]
-            lanes[:, where], clamped = field.quantise(column)
-            if clamped.any() and (clamped := clamped & alive).any():
-                self._count_clamped(field, clamped, column)
-        return lanes
+            self._quantise_field(field, where, lanes, slice(None))
+
+    def requantise_into(self, lanes: Lanes) -> None:
+        """Like `quantise_into`, where ``lanes`` holds what the last call of either made of the
+        rows that there were then: only cells that have changed since are worked out again.
+        """
+        if self.size < MANY_ROWS:
+            self.quantise_into(lanes)
+            return
+        for field, where in self._lanes_of.items():
+            column = self._columns[field.name][: self.size]
+            last = self._last.get(field.name)
+            if last is None or len(last) != self.size:
+                self._last[field.name] = column.copy()
+                self._quantise_field(field, where, lanes, slice(None))
+                continue
+            other = last != column
+            rows = (other if other.ndim == 1 else other.any(axis=1)).nonzero()[0]
+            if len(rows) > self.size // 4:
+                last[:] = column
+                self._quantise_field(field, where, lanes, slice(None))
+            elif len(rows):
+                last[rows] = column[rows]
+                self._quantise_field(field, where, lanes, rows)
+
+    def _quantise_field(
+        self, field: Field[Any], where: slice, lanes: Lanes, rows: NDArray[np.intp] | slice
+    ) -> None:
+        column = self._columns[field.name][: self.size][rows]
+        lanes[rows, where], clamped = field.quantise(column)
+        if clamped.any() and (clamped := clamped & self.alive[rows]).any():
+            self._count_clamped(field, clamped, column)
 
     def load(self, rows: NDArray[np.intp], lanes: Lanes) -> None:
         """Set whole rows from their lanes, int32 of shape (len(rows), lane_count)."""

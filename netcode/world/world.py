@@ -81,6 +81,10 @@ class World:
     def text(self, text_id: int) -> str:
         return self.texts.text(text_id)
 
+    def encoded(self, text_id: int) -> bytes:
+        """The text of a number, in UTF-8."""
+        return self.texts.encoded(text_id)
+
     def handle_of(self, target: Any, class_name: str) -> int:
         handle: int = target.handle
         return handle
@@ -117,6 +121,7 @@ class TextPool:
         """Whoever keeps numbers of texts: functions that give all those in use."""
         self._texts: dict[int, str] = {0: ""}
         self._numbers: dict[str, int] = {"": 0}
+        self._encoded: dict[int, bytes] = {}
         self._unused_for: dict[int, int] = {}
         self._last = 0
         self._sweep_at = self.FIRST_SWEEP
@@ -146,6 +151,16 @@ class TextPool:
         """The text of a number; the empty text for one that has been forgotten."""
         return self._texts.get(number, "")
 
+    def encoded(self, number: int) -> bytes:
+        """The text of a number in UTF-8."""
+        data = self._encoded.get(number)
+        if data is None:
+            text = self._texts.get(number)
+            if text is None:
+                return b""
+            data = self._encoded[number] = text.encode("utf-8")
+        return data
+
     def _sweep(self) -> None:
         """Forget the texts that nobody has used for a while."""
         used = {0}
@@ -160,6 +175,7 @@ class TextPool:
             self._unused_for[number] = idle
             if idle > self.REST:
                 del self._unused_for[number]
+                self._encoded.pop(number, None)
                 del self._numbers[self._texts.pop(number)]
         self._sweep_at = max(
             self.FIRST_SWEEP, 2 * len(used), len(self._texts) + self.BETWEEN_SWEEPS

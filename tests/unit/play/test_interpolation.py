@@ -35,9 +35,9 @@ class Screen:
             int(name[1:]): (*values, *(0.0, 0, 0)[len(values) - 1 :])
             for name, values in boats.items()
         }
+        self.history.fit(0, max(rows, default=-1) + 1)
         frame: Frame = self.history.begin(tick)
         kept = frame.tables[0]
-        kept.fit(max(rows, default=-1) + 1)
         kept.life[:] = ABSENT
         kept.known[:] = True
         for row, (x, heading, flag, generation) in rows.items():

@@ -50,7 +50,7 @@ class Server:
         simulate_entity(GAME, self.kart, (pedal,), make_step(self.world, tick))
         if tick % EVERY == 0:
             round_to_steps(GAME, self.world, ROW)
-            self.lanes[tick] = self.world.table(Kart).quantise(ROW[0])
+            self.lanes[tick] = self.world.table(Kart).quantise()[ROW[0]]
 
     @property
     def state(self) -> tuple[float, float, int]:
@@ -108,7 +108,7 @@ def test_a_correction_is_taken_over_and_what_came_after_is_run_on_top() -> None:
     for tick, pedal in enumerate(pedals(1, 12), start=1):
         server.run(tick, pedal)
     server.kart.x += 100.0  # a bump that the client could not know of
-    bumped = server.world.table(Kart).quantise(ROW[0])
+    bumped = server.world.table(Kart).quantise()[ROW[0]]
     client.correct(12, bumped)
     server.world.table(Kart).load(ROW[0], bumped)
     for tick, pedal in enumerate(pedals(1, 20)[12:], start=13):
@@ -120,7 +120,7 @@ def test_replayed_steps_say_so() -> None:
     client = Client()
     for tick in (1, 2, 3, 4, 5):
         client.predictor.advance(tick, (Pedal(),), ROW)
-    lanes = client.world.table(Kart).quantise(ROW[0])
+    lanes = client.world.table(Kart).quantise()[ROW[0]]
     client.steps.clear()
     client.correct(3, lanes)
     client.predictor.advance(6, (Pedal(),), ROW)
@@ -131,14 +131,14 @@ def test_what_is_replayed_is_bounded() -> None:
     client = Client()
     for tick in range(1, 1000):
         client.predictor.advance(tick, (Pedal(push=1),), ROW)
-    lanes = client.world.table(Kart).quantise(ROW[0])
+    lanes = client.world.table(Kart).quantise()[ROW[0]]
     client.correct(2, lanes)
     assert client.predictor.replayed == MAX_REPLAY
 
 
 def test_a_tick_that_the_server_has_confirmed_already_is_not_run() -> None:
     client = Client()
-    client.correct(30, client.world.table(Kart).quantise(ROW[0]))
+    client.correct(30, client.world.table(Kart).quantise()[ROW[0]])
     client.predictor.advance(28, (Pedal(push=1),), ROW)
     assert client.kart.laps == 0
     client.predictor.advance(31, (Pedal(push=1),), ROW)

@@ -1,85 +1,54 @@
 """A server, its clients and a bad network in one thread, with a ledger of what was true when."""
 
-import enum
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import netcode as nc
 from netcode.declarations import Entity
-from netcode.fields import Ref, Text
-from netcode.sync.interest import Interest, Viewers
+from netcode.sync.interest import ALL, All, Interest, Intervals, Keys, Viewers
+from netcode.sync.priority import Priority
 from netcode.sync.receiver import Receiver
 from netcode.sync.sender import Peer, Sender
 from netcode.transports.base import MAX_DATAGRAM
 from netcode.wire.bits import unwrap
-from netcode.wire.packets import STATE_HEADER_BYTES
-from netcode.world.history import ABSENT, Frame, History
-from netcode.world.table import NOBODY, Table
+from netcode.wire.packets import STATE_HEADER_BYTES, StateHeader, decode_state_header
+from netcode.wire.state_reader import DENSE, SPARSE, Section, lane_kinds, read_body
+from netcode.world.history import History
+from netcode.world.table import MAX_ROWS, Table
 from netcode.world.world import World
-from tests.unit.wire.independent_decoder import TEXT, Layout
+from tests.unit.sync.happenings import SCHEMAS, Letter, Mark, Rock, Ship, scramble, stir
+from tests.unit.sync.ledger import Ledger, Texts
+
+__all__ = [
+    "CLEAR",
+    "DARK",
+    "EVERY",
+    "IDLE_PACKET",
+    "SCHEMAS",
+    "Lab",
+    "Letter",
+    "Mark",
+    "Rock",
+    "Ship",
+    "Weather",
+    "scramble",
+    "stir",
+]
 
 EVERY = 3
 """Ticks from one broadcast to the next."""
 
 IDLE_PACKET = STATE_HEADER_BYTES + 1
-"""Bytes of a packet that tells nothing: its header and the closing section."""
-
-
-class Mood(enum.Enum):
-    CALM = 1
-    CROSS = 2
-    WILD = 3
-
-
-class Ship(nc.Entity):
-    """Every kind of field, and two that only the owner may see."""
-
-    x = nc.Float(-200, 200, step=0.25)
-    y = nc.Float(-200, 200, step=0.25)
-    hull = nc.Int(0, 100)
-    ready = nc.Bool()
-    heading = nc.Angle(bits=9)
-    mood = nc.Enum(Mood)
-    name = nc.Text(max_bytes=12)
-    chases = nc.Ref("Ship")
-    drift = nc.Vec2(-8, 8, step=0.5)
-    spin = nc.Vec3(-1, 1, step=0.125)
-    turn = nc.Quat(bits=7)
-    ammo = nc.Int(0, 255, default=7, only_owner=True)
-    plan = nc.Text(max_bytes=8, default="none", only_owner=True)
-
-
-class Rock(nc.Entity):
-    position = nc.Vec2(-200, 200, step=1)
-    grade = nc.Int(-3, 3)
-
-
-class Mark(nc.Entity):
-    """No field at all: only its presence is told."""
-
-
-class Letter(nc.Entity):
-    """So long that few fit into a packet."""
-
-    front = nc.Text(max_bytes=255)
-    back = nc.Text(max_bytes=255)
-    number = nc.Int(0, 1000)
-
-
-SCHEMAS: dict[str, tuple[type[Entity], ...]] = {
-    "every field": (Ship, Rock),
-    "presence only": (Mark, Rock),
-    "long": (Rock, Letter, Ship),
-}
+"""Bytes of a packet that tells nothing: its header and the closing part number."""
 
 
 @dataclass(frozen=True)
 class Weather:
-    """What the network does to packets, both ways."""
+    """What the network does to packets."""
 
     loss: float = 0.0
     twice: float = 0.0
@@ -87,24 +56,50 @@ class Weather:
     """Broadcasts by which a packet may be late; each one's delay is drawn anew."""
 
 
-@dataclass
-class Truth:
-    """What one player was to be shown at one tick: by table, row to (life, mine, values)."""
-
-    tables: list[dict[int, tuple[int, bool, tuple[Any, ...]]]]
+CLEAR = Weather()
+DARK = Weather(loss=1.0)
 
 
-class Recorded:
-    """An interest policy that writes down what it has answered."""
+@dataclass(frozen=True)
+class Said:
+    """What one packet says of one row of a part."""
+
+    packet: int
+    part: int
+    row: int
+    what: str
+    """``entry``, ``update`` or ``leave``."""
+    fields: frozenset[str]
+    """Fields of which anything is said."""
+
+
+class Recorded(Interest):
+    """An interest policy that writes down what it has answered: rows by class and player."""
 
     def __init__(self, policy: Interest) -> None:
         self.policy = policy
-        self.answers: dict[str, NDArray[np.bool_]] = {}
+        self.answers: dict[str, dict[int, set[int]] | None] = {}
 
-    def visible(self, table: Table[Any], viewers: Viewers) -> NDArray[np.bool_]:
-        answer = self.policy.visible(table, viewers)
-        self.answers[table.kind.__name__] = answer.copy()
+    def pairs(self, table: Table[Any], viewers: Viewers) -> Keys | All | None:
+        answer = self.policy.pairs(table, viewers)
+        if answer is None or answer is ALL:
+            self.answers[table.kind.__name__] = None
+        else:
+            rows: dict[int, set[int]] = {int(player): set() for player in viewers.players}
+            for key in answer.tolist():
+                rows[int(viewers.players[key // viewers.rows])].add(key % viewers.rows)
+            self.answers[table.kind.__name__] = rows
         return answer
+
+    def intervals(self, table: Table[Any], viewers: Viewers, keys: Keys) -> Intervals | None:
+        return self.policy.intervals(table, viewers, keys)
+
+    def named(self, player: int) -> dict[str, set[int] | None]:
+        """The rows that are named for a player, by class; None for all."""
+        return {
+            name: None if answer is None else answer.get(player, set())
+            for name, answer in self.answers.items()
+        }
 
 
 @dataclass
@@ -115,11 +110,10 @@ class Client:
     world: World
     history: History
     receiver: Receiver
-    truth: dict[int, Truth] = field(default_factory=dict)
+    ledger: Ledger
     down: list[tuple[int, bytes]] = field(default_factory=list)
     up: list[tuple[int, int, int, int]] = field(default_factory=list)
     inputs: int = 0
-    newest_heard: int = 0
 
 
 class Lab:
@@ -131,236 +125,148 @@ class Lab:
         rng: random.Random,
         *,
         interest: Interest | None = None,
+        priority: Priority | None = None,
         clients: int = 1,
-        weather: Weather = Weather(),
+        weather: Weather = CLEAR,
     ) -> None:
         self.random = rng
         self.weather = weather
         self.world = World(kinds)
-        self.history = History(self.world.tables)
+        self.history = History(self.world.tables, EVERY)
         self.interest = Recorded(interest or nc.Everything())
-        self.sender = Sender(self.world.tables, self.interest)
-        self.tick = 0
-        self.broadcasts = 0
+        self.sender = Sender(self.world.tables, self.history, self.interest, priority)
+        self.number = 0
+        """Of the newest broadcast."""
         self.sent: dict[int, list[bytes]] = {}
         """The packets of the newest broadcast, by player."""
-        self.layout: Layout = [
-            [(f.name, TEXT if isinstance(f, Text) else f.lane_bits) for f in kind.fields]
-            for kind in kinds
-        ]
-        self.clients = [self.join(number) for number in range(1, clients + 1)]
+        self.clients: list[Client] = []
+        self._texts = Texts()
+        for number in range(1, clients + 1):
+            self.join(number)
+
+    @property
+    def players(self) -> list[int]:
+        return [client.peer.player for client in self.clients]
+
+    @property
+    def tick(self) -> int:
+        return self.number * EVERY
 
     def join(self, player: int) -> Client:
         world = World([table.kind for table in self.world.tables])
-        history = History(world.tables)
+        history = History(world.tables, EVERY)
         receiver = Receiver(world.tables, history, world.texts)
-        return Client(self.sender.add(player), world, history, receiver)
+        ledger = Ledger(player, world, history, receiver, self._texts)
+        client = Client(self.sender.add(player), world, history, receiver, ledger)
+        self.clients.append(client)
+        return client
+
+    def part(self, player: int) -> None:
+        """A player leaves; what it controlled nobody controls."""
+        self.clients = [client for client in self.clients if client.peer.player != player]
+        self.sender.remove(player)
+        for table in self.world.tables:
+            for row in np.flatnonzero(table.owner == player).tolist():
+                table.own(row, 0)
 
     # -- time --------------------------------------------------------------------------------
 
-    def step(self, weather: Weather | None = None) -> None:
-        """One broadcast: told, carried, taken in, checked and acknowledged."""
+    def step(
+        self,
+        weather: Weather | None = None,
+        *,
+        up: Weather | None = None,
+        receive: bool = True,
+        lose: Callable[[StateHeader], bool] | None = None,
+    ) -> None:
+        """One broadcast: told, carried, taken in, checked and acknowledged.
+
+        ``up`` is the weather for acknowledgements, if another one; ``lose`` picks packets that
+        get lost; nothing arrives anywhere without ``receive``.
+        """
         weather = weather or self.weather
-        self.tick += EVERY
-        self.broadcasts += 1
+        self.number += 1
         frame = self.history.record(self.tick, self.world.tables)
         self.sent = self.sender.broadcast(frame)
         for client in self.clients:
-            self._write_down(client, frame)
-            packets = self.sent[client.peer.player]
+            player = client.peer.player
+            client.ledger.write(self.world.tables, frame, self.interest.named(player))
+            packets = self.sent[player]
             assert packets
             for data in packets:
                 assert len(data) <= MAX_DATAGRAM
-                client.down += [(at, data) for at in self._arrivals(weather)]
-            self._deliver(client, weather)
+                if lose is None or not lose(decode_state_header(data)[0]):
+                    client.down += [(at, data) for at in self._arrivals(weather)]
+            if receive:
+                self._receive(client, weather.most_delay > 0)
+                self._acknowledge(client, up or weather)
 
     def calm_down(self, broadcasts: int = 16) -> None:
         """Nothing changes and nothing is lost for a while."""
         for _ in range(broadcasts):
-            self.step(Weather())
+            self.step(CLEAR)
 
     def _arrivals(self, weather: Weather) -> list[int]:
         copies = 1 + (self.random.random() < weather.twice)
         return [
-            self.broadcasts + self.random.randint(0, weather.most_delay)
+            self.number + self.random.randint(0, weather.most_delay)
             for _ in range(copies)
             if self.random.random() >= weather.loss
         ]
 
-    def _deliver(self, client: Client, weather: Weather) -> None:
-        due = [data for at, data in client.down if at <= self.broadcasts]
-        client.down = [entry for entry in client.down if entry[0] > self.broadcasts]
-        if weather.most_delay:
+    def _receive(self, client: Client, shuffled: bool) -> None:
+        due = [data for at, data in client.down if at <= self.number]
+        client.down = [entry for entry in client.down if entry[0] > self.number]
+        if shuffled:
             self.random.shuffle(due)
         for data in due:
             client.receiver.receive(data)
-            self.check(client)
+            client.ledger.check()
+
+    def _acknowledge(self, client: Client, weather: Weather) -> None:
         receiver = client.receiver
         if receiver.heard:
             client.inputs += 1
-            said = (client.inputs, receiver.newest_packet & 0xFFFF, receiver.window)
+            newest, window = receiver.acknowledge(client.inputs)
+            said = (client.inputs, newest & 0xFFFF, window)
             client.up += [(at, *said) for at in self._arrivals(weather)]
-        for _, number, newest, window in [e for e in client.up if e[0] <= self.broadcasts]:
-            # As the host does: only what is newer than all before counts.
-            if number > client.newest_heard:
-                client.newest_heard = number
-                whole = unwrap(newest, client.peer.sequence)
-                self.sender.acknowledge(client.peer, whole, window)
-        client.up = [entry for entry in client.up if entry[0] > self.broadcasts]
+        for _, number, newest, window in [e for e in client.up if e[0] <= self.number]:
+            whole = unwrap(newest, client.peer.sequence)
+            self.sender.acknowledge(client.peer, number, whole, window)
+        client.up = [entry for entry in client.up if entry[0] > self.number]
 
-    # -- the ledger --------------------------------------------------------------------------
+    # -- looking -----------------------------------------------------------------------------
 
-    def _write_down(self, client: Client, frame: Frame) -> None:
-        player = client.peer.player
-        tables = []
-        for table, kept in zip(self.world.tables, frame.tables, strict=True):
-            rows = {}
-            answer = self.interest.answers.get(table.kind.__name__)
-            for row in np.flatnonzero(kept.life != ABSENT).tolist():
-                mine = int(table.owner[row]) == player
-                if mine or (answer is not None and bool(answer[client.peer.slot, row])):
-                    values = _values(table, kept.lanes[row])
-                    rows[row] = (int(kept.life[row]), mine, values)
-            tables.append(rows)
-        client.truth[self.tick] = Truth(tables)
-
-    def check(self, client: Client) -> None:
-        """Every single thing that the client holds was true at the tick at which it was said."""
-        for index, (table, known) in enumerate(
-            zip(client.world.tables, client.receiver.known, strict=True)
-        ):
-            for row in range(len(known.life)):
-                said = known.said[row]
-                if said[0] < 0:
-                    assert known.life[row] == ABSENT
-                    continue
-                entry = client.truth[int(said[0])].tables[index].get(row)
-                if known.life[row] == ABSENT:
-                    assert entry is None
-                    continue
-                assert entry is not None
-                assert entry[:2] == (known.life[row], known.controlled[row])
-                values = _values(table, known.lanes[row])
-                for column, described in enumerate(table.fields):
-                    if described.only_owner and not known.controlled[row]:
-                        assert said[1 + column] == -1
-                        assert values[column] == _default(described, client.world)
-                        continue
-                    then = client.truth[int(said[1 + column])].tables[index][row]
-                    assert then[0] == known.life[row]
-                    assert values[column] == then[2][column], described
-        self._check_history(client)
-
-    def _check_history(self, client: Client) -> None:
-        frame = client.history.newest
-        if frame is None:
-            return
-        for index, (table, kept) in enumerate(zip(client.world.tables, frame.tables, strict=True)):
-            truth = client.truth[frame.tick].tables[index]
-            for row in np.flatnonzero(kept.known & (kept.life != ABSENT)).tolist():
-                life, mine, values = truth[row]
-                assert kept.life[row] == life
-                held = _values(table, kept.lanes[row])
-                for column, described in enumerate(table.fields):
-                    if mine or not described.only_owner:
-                        assert held[column] == values[column], (described, frame.complete)
+    def said(self, player: int = 1) -> list[Said]:
+        """What the packets of the newest broadcast say, read from their bytes."""
+        parts = self.history.layout.parts
+        kinds = [lane_kinds(part.fields) for part in parts]
+        found: list[Said] = []
+        for index, data in enumerate(self.sent[player]):
+            for section in read_body(decode_state_header(data)[1], kinds, [MAX_ROWS] * len(parts)):
+                fields = parts[section.part].fields
+                names = [f.name for f in fields for _ in f.lane_bits]
+                for place, row in enumerate(section.updated.tolist()):
+                    said = _changed(section, names, place)
+                    found.append(Said(index, section.part, row, "update", said))
+                for row in section.entered.tolist():
+                    found.append(Said(index, section.part, row, "entry", frozenset(names)))
+                for row in section.left.tolist():
+                    found.append(Said(index, section.part, row, "leave", frozenset()))
+        return found
 
     def check_equal(self) -> None:
         """Every client holds exactly what it is to be shown now."""
         for client in self.clients:
-            self.check(client)
-            truth = client.truth[self.tick]
-            for index, (table, known) in enumerate(
-                zip(client.world.tables, client.receiver.known, strict=True)
-            ):
-                held = {}
-                for row in np.flatnonzero(known.life != ABSENT).tolist():
-                    values = _values(table, known.lanes[row])
-                    held[row] = (int(known.life[row]), bool(known.controlled[row]), values)
-                wanted = {
-                    row: (life, mine, _shown(table, values, client.world, mine))
-                    for row, (life, mine, values) in truth.tables[index].items()
-                }
-                assert held == wanted
-            newest = client.history.newest
-            assert newest is not None
-            assert newest.complete
+            client.ledger.check_equal(self.number)
 
 
-def _values(table: Table[Any], lanes: NDArray[np.int32]) -> tuple[Any, ...]:
-    """Lanes by field; a text as itself, since each end numbers texts in its own way."""
-    values: list[Any] = []
-    for described in table.fields:
-        part = lanes[table.lanes_of(described)].tolist()
-        values.append(table.context.text(part[0]) if isinstance(described, Text) else part)
-    return tuple(values)
-
-
-def _default(described: Any, world: World) -> Any:
-    if isinstance(described, Text):
-        return described.default
-    return list(described.encode(described.default, world))
-
-
-def _shown(table: Table[Any], values: tuple[Any, ...], world: World, mine: bool) -> tuple[Any, ...]:
-    return tuple(
-        _default(described, world) if described.only_owner and not mine else value
-        for described, value in zip(table.fields, values, strict=True)
-    )
-
-
-# -- something happens -----------------------------------------------------------------------
-
-
-def stir(lab: Lab, most: int = 6) -> None:
-    """Spawn, despawn, change, give and take control, at random."""
-    rng = lab.random
-    for _ in range(rng.randint(0, most)):
-        table: Table[Any] = rng.choice(lab.world.tables)
-        rows = table.rows().tolist()
-        action = rng.random()
-        if not rows or (action < 0.2 and len(rows) < 25):
-            entity = table.spawn()
-            scramble(entity, lab, 1.0)
-        elif action < 0.35:
-            table.despawn(rng.choice(rows))
-        elif action < 0.5:
-            player = rng.choice([NOBODY, *(client.peer.player for client in lab.clients)])
-            table.own(rng.choice(rows), player)
-        else:
-            entity = table.at(rng.choice(rows))
-            assert entity is not None
-            scramble(entity, lab, 0.3)
-
-
-def scramble(entity: Any, lab: Lab, share: float) -> None:
-    """Give some fields of an entity new values, now and then out of range."""
-    for described in entity.fields:
-        if lab.random.random() < share:
-            setattr(entity, described.name, any_value(described, lab))
-
-
-def any_value(described: Any, lab: Lab) -> Any:
-    rng = lab.random
-    match described:
-        case nc.Bool():
-            return rng.random() < 0.5
-        case nc.Int():
-            return rng.randint(described.low, described.high)
-        case nc.Float():
-            return rng.uniform(described.steps.low, described.steps.high)
-        case nc.Angle():
-            return rng.uniform(-10, 10)
-        case nc.Enum():
-            return rng.choice(described.members)
-        case Text():
-            return "".join(rng.choices("aé☃😀", k=rng.randint(0, described.max_bytes)))
-        case Ref():
-            table = next(t for t in lab.world.tables if t.kind.__name__ == described.target)
-            return rng.choice([None, *table])
-        case nc.Quat():
-            return tuple(rng.uniform(-1, 1) for _ in range(4))
-        case nc.Vec2() | nc.Vec3():
-            low, high = described.steps.low, described.steps.high
-            return tuple(rng.uniform(low, high) for _ in range(described.dimensions))
-    raise AssertionError(described)
+def _changed(section: Section, names: list[str], place: int) -> frozenset[str]:
+    """The fields of which a section says anything for the updated row at this place."""
+    changed = set()
+    for name, lane in zip(names, section.lanes, strict=True):
+        if lane.mode == DENSE:
+            changed.add(name)
+        elif lane.mode == SPARSE and lane.places is not None and place in lane.places:
+            changed.add(name)
+    return frozenset(changed)

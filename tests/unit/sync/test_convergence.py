@@ -30,7 +30,7 @@ def test_clients_end_with_what_the_server_shows_them(schema: str, weather: str, 
     for _ in range(40):
         stir(lab)
         for client in lab.clients:
-            client.peer.rtt_ticks = rng.randint(0, 30)
+            client.peer.rtt = rng.randint(0, 10)
         lab.step()
     lab.calm_down()
     lab.check_equal()

@@ -15,6 +15,8 @@ from netcode.wire.packets import (
     INPUT,
     MAX_INPUT_BITS,
     MAX_INPUTS,
+    MAX_PACKETS,
+    MAX_WINDOW_BYTES,
     NO_TICK,
     STATE,
     InputPacket,
@@ -98,8 +100,11 @@ def as_read(frame: Any) -> Any:
     )
 
 
-def bare(count: int, body: bytes, newest_tick: int = 100) -> bytes:
-    return struct.pack("<BHBHIIIB", INPUT, 1, 1, 0, 0, 0, newest_tick, count) + body
+def bare(
+    count: int, body: bytes, newest_tick: int = 100, window_bytes: int = 0, window: bytes = b""
+) -> bytes:
+    header = struct.pack("<BHBHBIB", INPUT, 1, 1, 0, window_bytes, newest_tick, count)
+    return header + window + body
 
 
 # -- state -----------------------------------------------------------------------------------
@@ -111,7 +116,7 @@ def bare(count: int, body: bytes, newest_tick: int = 100) -> bytes:
         sequence=st.integers(0, 65_535),
         tick=st.integers(0, (1 << 32) - 1),
         index=st.integers(0, 9),
-        count=st.integers(10, 255),
+        count=st.integers(10, MAX_PACKETS),
         deferred=st.booleans(),
         client_packet=st.integers(0, 65_535),
         input_tick=st.none() | st.integers(0, NO_TICK - 1),
@@ -133,7 +138,7 @@ def test_numbers_of_a_header_are_shortened_or_clamped() -> None:
     assert read.earliness == -32.768
 
 
-@pytest.mark.parametrize(("index", "count"), [(0, 0), (1, 1), (255, 3)])
+@pytest.mark.parametrize(("index", "count"), [(0, 0), (1, 1), (255, 3), (0, 17), (200, 255)])
 def test_a_packet_beyond_its_count_is_refused(index: int, count: int) -> None:
     data = StateHeader(1, 1, index, count, False, 0, None, 0.0).encode()
     with pytest.raises(WireError, match=f"packet {index} of {count}"):
@@ -154,7 +159,7 @@ def test_a_header_that_is_cut_is_refused(size: int) -> None:
     st.lists(FRAME, max_size=6),
     st.integers(0, 65_535),
     st.booleans(),
-    st.integers(0, (1 << 64) - 1),
+    st.integers(0, (1 << 8 * MAX_WINDOW_BYTES) - 1),
 )
 @QUICK
 def test_inputs_come_back_rounded(
@@ -165,6 +170,26 @@ def test_inputs_come_back_rounded(
     assert (read.sequence, read.heard, read.newest_state) == (sequence, heard, 3)
     assert (read.window, read.newest_tick) == (window, 100)
     assert read.inputs == [as_read(frame) for frame in inputs]
+
+
+@pytest.mark.parametrize("size", range(MAX_WINDOW_BYTES + 1))
+def test_a_window_takes_the_bytes_up_to_its_highest_bit(size: int) -> None:
+    frames = [(Steer(turn=1),)]
+    bare_size = len(encode_inputs(packet(frames), WORLD))
+    for bit in range(8 * (size - 1), 8 * size) if size else [None]:
+        window = 0 if bit is None else 1 << bit | 1
+        data = encode_inputs(packet(frames, window=window), WORLD)
+        assert len(data) == bare_size + size
+        assert data[6] == size
+        assert bit is None or data[12 + bit // 8] >> (bit % 8) & 1
+        read = decode_inputs(data, [Steer], WORLD)
+        assert (read.window, read.newest_tick, read.newest_state) == (window, 100, 3)
+        assert read.inputs == frames
+
+
+def test_a_window_may_end_in_zeros() -> None:
+    data = bare(0, b"", window_bytes=4, window=b"\x05\x01\x00\x00")
+    assert decode_inputs(data, [Steer], WORLD).window == 0x105
 
 
 @given(FRAME)
@@ -189,8 +214,8 @@ def test_the_largest_packet_of_inputs_fits_into_a_datagram() -> None:
     wide: Any = type("Wide", (nc.Input,), {**fields, **rest})
     nc.Protocol(inputs=[wide])
     frames = [(wide(f0=index),) for index in range(MAX_INPUTS)]
-    data = encode_inputs(packet(frames), WORLD)
-    assert len(data) <= MAX_DATAGRAM
+    data = encode_inputs(packet(frames, window=(1 << 8 * MAX_WINDOW_BYTES) - 1), WORLD)
+    assert MAX_DATAGRAM - MAX_INPUTS < len(data) <= MAX_DATAGRAM
     assert decode_inputs(data, [wide], WORLD).inputs == frames
 
 
@@ -205,6 +230,10 @@ def test_the_largest_packet_of_inputs_fits_into_a_datagram() -> None:
         ("cut in the middle", bare(2, b"\x00\x00\x00")),
         ("bytes behind", bare(0, b"\x00")),
         ("bits behind", bare(1, b"\x00\x00\x01")),
+        ("cut window", bare(0, b"", window_bytes=3, window=b"\x01\x02")),
+        ("window too long", bare(0, b"", window_bytes=33, window=bytes(33))),
+        ("window of all there is", bare(0, b"", window_bytes=255)),
+        ("inputs within the window", bare(1, b"", window_bytes=2, window=b"\x20\x00")),
         ("before tick 0", bare(2, b"\x00" * 9, newest_tick=0)),
         ("no tick", bare(1, b"\x00\x00", newest_tick=NO_TICK)),
     ],

@@ -240,12 +240,17 @@ def test_rows_come_back_from_their_lanes(table: Table[Rock]) -> None:
     assert [rock.label for rock in other] == [f"n{index}" for index in range(5)]
 
 
-def test_some_rows_can_be_quantised_alone(table: Table[Rock]) -> None:
+def test_lanes_can_be_written_where_they_are_to_stand(table: Table[Rock]) -> None:
+    """Into a part of a larger array, as history does it."""
     for index in range(5):
-        table.spawn(grade=index)
-    rows = np.array([3, 1])
-    where = table.lanes_of(Rock.grade)
-    assert table.quantise(rows)[:, where].tolist() == [[3], [1]]
+        table.spawn(grade=index, x=index)
+    ring = np.full((3, 100), -7, dtype=np.int32)
+    size = table.size * table.lane_count
+    table.quantise_into(ring[1, 10 : 10 + size].reshape(table.size, table.lane_count))
+    assert ring[1, 10 : 10 + size].tolist() == table.quantise().ravel().tolist()
+    assert (ring[[0, 2]] == -7).all()
+    assert (ring[1, :10] == -7).all()
+    assert (ring[1, 10 + size :] == -7).all()
 
 
 @pytest.mark.parametrize("count", [1, 200])
