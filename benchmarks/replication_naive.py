@@ -93,6 +93,12 @@ class NaiveServer:
         viewpoints = self._scene.viewpoints()
         self._viewpoints = None if viewpoints is None else viewpoints.tolist()
 
+    def shown(self, player: int) -> Seen:
+        """The ids that a player (from 1) has been told of."""
+        if self._viewpoints is not None:
+            return set(self.seen[player - 1])
+        return {thing.id for kind in self.classes for thing in kind.objects.values()}
+
     def in_view(self) -> float:
         """Entities that a player sees, in the mean."""
         if self._viewpoints is None:
