@@ -1,19 +1,37 @@
 """The screen on which the game is played: one client, its view, its panels and its keys."""
 
+import enum
 import math
 import time
 
 import pygame
 
 import netcode as nc
+from demo_game.arena_map import PICK_REACH, MapLayout, draw_legend, draw_map, draw_wait
 from demo_game.chatbox import ChatBox
-from demo_game.game import Blast, BlastKind, Chat, Downed, RoundOver, Ship, Steer
+from demo_game.game import (
+    ROCK_RADII,
+    SHIP_RADIUS,
+    Blast,
+    BlastKind,
+    Chat,
+    Downed,
+    Rock,
+    RoundOver,
+    Ship,
+    Steer,
+)
 from demo_game.graphs import NetworkHistory, draw_network
 from demo_game.help import draw_help, draw_hint
 from demo_game.hud import Hud
+from demo_game.inquiry import FiguresPoll, Inquiry, pick
 from demo_game.palette import GEMS
+from demo_game.sight import draw_sight
 from demo_game.simulation import POINTS_CRYSTAL, RESPAWN_TICKS
+from demo_game.spectator import Spectator, census
+from demo_game.state_panel import draw_state
 from demo_game.view import View
+from demo_game.why_panel import colour_of, draw_target, draw_why
 from netcode.transports.conditioner import PRESETS
 
 RESPAWN_SECONDS = RESPAWN_TICKS / 60
@@ -22,11 +40,25 @@ COLLECT_RANGE = 80.0
 """A crystal that vanishes so near to the own ship was collected by it, in units."""
 
 
-class ArenaScreen:
-    """Plays on a joined client until it raises `netcode.Disconnected`."""
+class Look(enum.Enum):
+    """What F4 leads through."""
 
-    def __init__(self, client: nc.Client, width: int, height: int, weather: str | None) -> None:
+    PLAY = "as much as is played with"
+    SIGHT = "the whole radius of view"
+    MAP = "the whole arena, as a spectator sees it"
+
+
+class ArenaScreen:
+    """Plays on a joined client until it raises `netcode.Disconnected`.
+
+    ``url`` is where the client has joined: a spectator joins there, too, while the map is open.
+    """
+
+    def __init__(
+        self, client: nc.Client, url: str, width: int, height: int, weather: str | None
+    ) -> None:
         self.client = client
+        self._url = url
         self.view = View(width, height)
         self.hud = Hud()
         self.chat = ChatBox()
@@ -34,6 +66,12 @@ class ArenaScreen:
         self.weather = weather or "clean"
         self.show_help = False
         self.show_network = False
+        self.show_why = False
+        self.look = Look.PLAY
+        self.spectator: Spectator | None = None
+        self.inquiry = Inquiry()
+        self._figures = FiguresPoll()
+        self._pointer: tuple[int, int] | None = None
         self._fire_pressed = False
         self._now = time.monotonic()
         self.resize(width, height)
@@ -47,11 +85,21 @@ class ArenaScreen:
         """The window has this many pixels now."""
         self.view.resize(width, height)
         self.hud.resize(width, height)
+        self.layout = MapLayout.of(width, height, self.hud.scale)
+
+    def close(self) -> None:
+        """Leave the arena, on both links."""
+        if self.spectator is not None:
+            self.spectator.close(wait=True)
+            self.spectator = None
+        self.client.close()
 
     # -- keys --------------------------------------------------------------------------------
 
     def handle(self, event: pygame.event.Event) -> bool:
         """Take an event. False if the player wants to leave."""
+        if event.type == pygame.MOUSEMOTION:
+            self._pointer = event.pos
         if event.type != pygame.KEYDOWN:
             return True
         if self.chat.typing is not None:
@@ -60,15 +108,23 @@ class ArenaScreen:
                 self._say(line)
             return True
         if event.key == pygame.K_ESCAPE:
-            if not self.show_help:
+            if self.show_help:
+                self.show_help = False
+            elif self.look is not Look.PLAY:
+                self.look_at(Look.PLAY)
+            else:
                 return False
-            self.show_help = False
         elif event.key in (pygame.K_RETURN, pygame.K_KP_ENTER):
             self.chat.typing = ""
         elif event.key == pygame.K_F1:
             self.show_help = not self.show_help
         elif event.key == pygame.K_F3:
             self.show_network = not self.show_network
+        elif event.key == pygame.K_F4:
+            looks = list(Look)
+            self.look_at(looks[(looks.index(self.look) + 1) % len(looks)])
+        elif event.key == pygame.K_F6:
+            self.show_why = not self.show_why
         elif event.key == pygame.K_F5:
             self.set_weather(WEATHERS[(WEATHERS.index(self.weather) + 1) % len(WEATHERS)])
         elif event.key == pygame.K_SPACE:
@@ -96,6 +152,17 @@ class ArenaScreen:
         self.client.conditions = None if weather == "clean" else weather
         self.chat.remark(f"weather on this link, both ways: {weather}", self._now)
 
+    def look_at(self, look: Look) -> None:
+        """Show so much of the arena. The map has a link of its own while it is open."""
+        self.look = look
+        self.view.look_far(look is Look.SIGHT)
+        self.inquiry.ask(self.client, None, self._now)
+        if look is Look.MAP and self.spectator is None:
+            self.spectator = Spectator(self._url, self.client.name, self.client.player_id)
+        elif look is not Look.MAP and self.spectator is not None:
+            self.spectator.close(wait=False)
+            self.spectator = None
+
     # -- a frame -----------------------------------------------------------------------------
 
     def update(self, steer: Steer, now: float, dt: float) -> None:
@@ -107,21 +174,99 @@ class ArenaScreen:
             self.hud.respawn_at = math.inf
         self.view.update(self.client.world, own, dt)
         self.network.take(now, self.client.stats)
+        if self.spectator is not None:
+            self.spectator.update()
+        if self.show_network:
+            self._figures.ask(self.client, now)
+        if self.show_why:
+            self._inquire(own, now)
+
+    def _inquire(self, own: Ship | None, now: float) -> None:
+        """Ask about what is under the mouse; then about that until something else is; at first
+        about the own ship."""
+        watching = self.spectator if self.look is Look.MAP else None
+        if watching is not None and not watching.ready:
+            return
+        world = self.client.world if watching is None else watching.world
+        target = self.inquiry.entity
+        if target is not None and not target.alive:
+            target = None
+        if self._pointer is not None:
+            place, zoom = self._pointed_at(self._pointer)
+            me = -1 if watching is not None else self.client.player_id  # tracers stand for these
+            found = pick(world, *place, PICK_REACH / zoom, without_shots_of=me)
+            target = found or target
+        if target is None and own is not None:
+            target = world.table(Ship).by_handle(own.handle)
+        self.inquiry.ask(self.client if watching is None else watching.client, target, now)
+
+    def _pointed_at(self, pointer: tuple[int, int]) -> tuple[tuple[float, float], float]:
+        """The place in the arena under the mouse, and pixels per unit there."""
+        if self.look is Look.MAP:
+            return self.layout.arena(pointer), self.layout.zoom
+        return self.view.camera.arena(pointer), self.view.camera.zoom
 
     def draw(self, screen: pygame.Surface) -> None:
         """Draw the frame."""
         client, now, scale = self.client, self._now, self.hud.scale
         world, own, me = client.world, client.own(Ship), client.player_id
-        self.view.draw(screen, world, own, now)
-        self.hud.draw(screen, world, me, own, self.view.camera, now, self.weather)
+        on_map = self.look is Look.MAP
+        if on_map:
+            self._draw_map(screen, world, own)
+        else:
+            self.view.draw(screen, world, own, now)
+            if self.look is Look.SIGHT:
+                draw_sight(screen, self.view.camera, *self.view.place, scale)
+        if self.show_why:
+            self._draw_target(screen)
+        camera = self.view.camera
+        self.hud.draw(screen, world, me, own, camera, now, self.weather, map_open=on_map)
         self.chat.draw(screen, scale, now)
         draw_hint(screen, scale)
         if self.show_network:
             stats = client.stats
             path = " · ".join(part for part in (stats.transport, stats.path) if part)
-            draw_network(screen, scale, self.network, path, self.weather)
+            box = draw_network(screen, scale, self.network, path, self.weather)
+            draw_state(screen, scale, self._figures.latest, box)
+        if self.show_why:
+            draw_why(
+                screen,
+                self.inquiry,
+                self._distance(),
+                self.hud.board_bottom + round(10 * scale),
+                scale,
+            )
         if self.show_help:
             draw_help(screen, scale)
+
+    def _draw_map(self, screen: pygame.Surface, world: nc.World, own: Ship | None) -> None:
+        scale, spectator = self.hud.scale, self.spectator
+        self.view.starfield.draw(screen, self.view.camera)
+        if spectator is None or not spectator.ready:
+            draw_wait(screen, self.layout, spectator.error if spectator else "", scale)
+            return
+        everything = spectator.world
+        draw_map(screen, self.layout, everything, world, own, self.view.place, scale)
+        rates = self.client.stats.bytes_in, spectator.client.stats.bytes_in
+        draw_legend(screen, census(everything, world), *rates, scale)
+
+    def _draw_target(self, screen: pygame.Surface) -> None:
+        target, why = self.inquiry.entity, self.inquiry.why
+        if target is None or not target.alive:
+            return
+        on_map = self.look is Look.MAP
+        draws_at = self.layout.screen if on_map else self.view.camera.screen
+        zoom = self.layout.zoom if on_map else self.view.camera.zoom
+        reach = ROCK_RADII[target.grade] if isinstance(target, Rock) else SHIP_RADIUS
+        tone = colour_of(why.verdict if why is not None else "")
+        draw_target(screen, draws_at(target.x, target.y), reach * zoom * 1.2 + 4, tone)
+
+    def _distance(self) -> float | None:
+        """From the own ship's place to what is asked about."""
+        target = self.inquiry.entity
+        if target is None or not target.alive:
+            return None
+        return math.dist((target.x, target.y), self.view.place)
 
     # -- what the network tells --------------------------------------------------------------
 

@@ -11,11 +11,15 @@ import time
 
 import netcode as nc
 from demo_game.brain import Brain
-from demo_game.game import GAME, Ship
+from demo_game.game import GAME, Enter, Ship
 from demo_game.processes import Manager, say
 
 FRAME = 1 / 20
 """Seconds between two updates: bots have no screen to keep smooth."""
+NETWORK_SHARE = 0.5
+"""Share of the time that the bots of a process leave to their links. On a machine that is too busy
+they look less often; else packets would wait, the round trip would grow, with it what prediction
+has to play again, and so the time for each look."""
 JOIN_ATTEMPTS = 2
 """A machine that has just started a server and many bots may be too busy for the first."""
 NAMES = (
@@ -39,12 +43,18 @@ NAMES = (
 
 
 async def fly_bot(
-    url: str, name: str, seed: int, manager: Manager, conditions: str | None, joined: list[str]
+    url: str,
+    name: str,
+    seed: int,
+    manager: Manager,
+    conditions: str | None,
+    joined: list[str],
+    crowd: int,
 ) -> None:
     """Join, tell so, and play until the parent process ends it, or the server is gone.
 
-    A bot that loses its connection comes back. Raises `netcode.JoinError` if the arena cannot
-    be entered.
+    A bot that loses its connection comes back. ``crowd`` is how many bots share this process.
+    Raises `netcode.JoinError` if the arena cannot be entered.
     """
     brain = Brain(random.Random(seed))
     has_played = False
@@ -53,13 +63,15 @@ async def fly_bot(
         try:
             async with nc.connect(url, GAME, name=name, conditions=conditions) as client:
                 has_played = True
+                client.send(Enter())
                 joined.append(name)
                 fact = {"name": name, "pid": os.getpid(), "transport": client.stats.transport}
                 say({"joined": fact, "count": len(joined)})
                 while not manager.ended:
-                    own = client.own(Ship)
-                    client.update(brain.decide(client.world, own, time.monotonic()))
-                    await asyncio.sleep(FRAME)
+                    start, own = time.monotonic(), client.own(Ship)
+                    client.update(brain.decide(client.world, own, start))
+                    took = time.monotonic() - start
+                    await asyncio.sleep(max(FRAME, crowd * took / NETWORK_SHARE))
         except nc.Disconnected as end:
             say({"ended": {"name": name, "reason": end.reason}})
             attempts = JOIN_ATTEMPTS
@@ -82,7 +94,7 @@ async def run_bots(
             lap, place = divmod(number, len(NAMES))
             name = NAMES[place] + (f" {lap + 1}" if lap else "")
             group.create_task(
-                fly_bot(url, name, seed + number, manager, conditions, joined), name=name
+                fly_bot(url, name, seed + number, manager, conditions, joined, count), name=name
             )
 
 

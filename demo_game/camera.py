@@ -7,10 +7,15 @@ VIEW_WIDTH, VIEW_HEIGHT = 1280.0, 720.0
 """World units that are seen at most, however large the window: nobody sees further by buying a
 larger screen, and the server's interest radius can be chosen to fit."""
 
+FAR_HEIGHT = 2160.0
+"""Units from top to bottom while the whole radius of view is shown: the circle at which things
+leave it, as far as the camera looks ahead, and a margin. Nobody sees more by it: what lies beyond
+the radius is not told."""
+
 LOOK_AHEAD = 0.22
 """Seconds of flight by which the camera looks ahead of the ship."""
 MAX_AHEAD = 90.0
-"""Units. Together with half the view's diagonal it stays below `host.VIEW_RADIUS`."""
+"""Units. Together with half the view's diagonal it stays below `game.VIEW_RADIUS`."""
 SWAY = 3.0
 """How fast the look ahead follows a turn, per second."""
 GLIDE = 5.0
@@ -24,6 +29,8 @@ class Camera:
         self.x = self.y = 0.0
         self.zoom = 1.0
         self.width, self.height = int(VIEW_WIDTH), int(VIEW_HEIGHT)
+        self.far = False
+        """Whether the whole radius of view is shown; takes effect with `resize`."""
         self.aside = 0.0
         """Units by which what is followed stands to the right of the middle."""
         self._ahead_x = self._ahead_y = 0.0
@@ -34,7 +41,10 @@ class Camera:
     def resize(self, width: int, height: int) -> None:
         """The window has this many pixels now."""
         self.width, self.height = max(1, width), max(1, height)
-        self.zoom = max(self.width / VIEW_WIDTH, self.height / VIEW_HEIGHT)
+        if self.far:
+            self.zoom = min(self.width, self.height) / FAR_HEIGHT
+        else:
+            self.zoom = max(self.width / VIEW_WIDTH, self.height / VIEW_HEIGHT)
 
     def follow(self, x: float, y: float, vx: float, vy: float, dt: float) -> None:
         """Keep a ship in the middle, a little behind where it flies."""
@@ -64,6 +74,13 @@ class Camera:
         return (
             (x - self.x) * self.zoom + self.width / 2,
             (y - self.y) * self.zoom + self.height / 2,
+        )
+
+    def arena(self, place: tuple[int, int]) -> tuple[float, float]:
+        """Which place of the arena is at a pixel."""
+        return (
+            (place[0] - self.width / 2) / self.zoom + self.x,
+            (place[1] - self.height / 2) / self.zoom + self.y,
         )
 
     def sees(self, x: float, y: float, margin: float) -> bool:

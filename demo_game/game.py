@@ -5,6 +5,7 @@ Everything here runs on both ends. The rules that only the server knows are in `
 
 import enum
 import math
+from typing import TypeAlias
 
 import netcode as nc
 
@@ -36,6 +37,18 @@ BULLET_SPEED = 560.0
 """Relative to the ship that fires."""
 BULLET_TICKS = 66
 
+VIEW_RADIUS = 900.0
+"""Ships, shots, rocks and crystals so near to a player's ship are told to the player: half the
+diagonal of what a window shows (734 units), and as far as the camera looks ahead."""
+VIEW_LEAVE = 980.0
+"""A little further, or things at the edge would come and go."""
+SLOWER = {600.0: 2, 840.0: 4}
+"""Told at every second broadcast beyond 600 units, at the window's left and right edge, and at
+every fourth where no window shows it."""
+
+TEXT_BYTES = 255
+"""The longest text that a field takes."""
+
 COLOURS = 8
 """Ships' liveries; the palette says what they look like."""
 
@@ -55,6 +68,7 @@ class Ship(nc.Entity):
     thrusting = nc.Bool()
     shielded = nc.Bool()
     ammo = nc.Int(0, MAX_AMMO, default=30, only_owner=True)
+    """Nobody else's client is ever told how many shots are left, so none can show it."""
     reload = nc.Int(0, RELOAD_TICKS, only_owner=True)
 
 
@@ -88,6 +102,10 @@ class Crystal(nc.Entity):
     worth = nc.Int(1, 3)
 
 
+Thing: TypeAlias = Ship | Bullet | Rock | Crystal
+"""What has a place in the arena, and is told to those who are near."""
+
+
 class Pilot(nc.Entity):
     """One line of the score board. It has no position, so everybody sees every pilot.
 
@@ -119,6 +137,13 @@ class Steer(nc.Input):
     thrust = nc.Bool()
     brake = nc.Bool()
     fire = nc.Bool(edge=True)
+
+
+class Enter(nc.Message):
+    """The first thing that a client says: it comes to fly, or to watch."""
+
+    watch = nc.Int(0, 65_535)
+    """The player whom a spectator watches; 0 to fly."""
 
 
 class Chat(nc.Message):
@@ -165,6 +190,47 @@ class RoundOver(nc.Message):
     score = nc.Int(0, 65_535)
 
 
+class Ask(nc.Message):
+    """Why is this told, or not? One of the references is set. The answer is a `Why`."""
+
+    ship = nc.Ref(Ship)
+    bullet = nc.Ref(Bullet)
+    rock = nc.Ref(Rock)
+    crystal = nc.Ref(Crystal)
+
+
+class Why(nc.Message):
+    """What `nc.Server.explain` said of the last broadcast."""
+
+    verdict = nc.Text(max_bytes=12, default="gone")
+    reason = nc.Text(max_bytes=TEXT_BYTES, default="it is gone")
+    rank = nc.Int(0, 65_535)
+    """0 unless the budget was exceeded; so is ``urgency``."""
+    urgency = nc.Float(0, 65_535, step=0.1)
+    waited = nc.Int(0, 65_535)
+    interval = nc.Int(1, 8)
+    bits = nc.Text(max_bytes=TEXT_BYTES)
+    """``"x=9 y=11"``: what each field took; see `questions.bits_of`."""
+
+
+class AskFigures(nc.Message):
+    """What is my state made of? The answer is `Figures`."""
+
+
+class Figures(nc.Message):
+    """What `nc.Server.state_stats` said: entities in the last broadcast, and bytes so far."""
+
+    sent = nc.Int(0, 65_535)
+    deferred = nc.Int(0, 65_535)
+    unchanged = nc.Int(0, 65_535)
+    culled = nc.Int(0, 65_535)
+    budget = nc.Float(0, 1e6, step=1)
+    """Bytes a second."""
+    held_back = nc.Text(max_bytes=80)
+    top = nc.Text(max_bytes=TEXT_BYTES)
+    """``"Ship.x=5120 Rock.y=3002"``: bytes of the dearest fields; see `questions.bits_of`."""
+
+
 def fly(ship: Ship, steer: Steer, step: nc.Step) -> None:
     """Move a ship by one tick. Runs on the server and, predicted, on the player's machine."""
     dt = step.dt
@@ -206,6 +272,6 @@ def _within_walls(place: float, speed: float) -> tuple[float, float]:
 GAME = nc.Protocol(
     entities=[Ship, Bullet, Rock, Crystal, Pilot, Round],
     inputs=[Steer],
-    messages=[Chat, Blast, Downed, RoundOver],
+    messages=[Enter, Chat, Blast, Downed, RoundOver, Ask, Why, AskFigures, Figures],
     simulate={Ship: fly},
 )

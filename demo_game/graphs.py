@@ -81,15 +81,15 @@ class NetworkHistory:
 
 def draw_network(
     screen: pygame.Surface, scale: float, history: NetworkHistory, path: str, weather: str
-) -> None:
-    """The panel at the right edge, below the minimap."""
+) -> pygame.Rect:
+    """The panel at the right edge, below the minimap. Returns where it is."""
 
     def px(units: float) -> int:
         return round(units * scale)
 
-    row = px(47)
-    box = pygame.Rect(0, 0, px(250), px(76) + row * len(FIGURES))
-    box.topright = (screen.get_width() - px(14), px(194))
+    row = px(41)
+    box = pygame.Rect(0, 0, px(250), px(74) + row * len(FIGURES))
+    box.topright = (screen.get_width() - px(14), px(188))
     panel(screen, box)
     left, right = box.x + px(14), box.right - px(14)
     write(screen, "NETWORK", (left, box.y + px(11)), px(SMALL - 2), FAINT, bold=True, spacing=px(1))
@@ -97,9 +97,9 @@ def draw_network(
     for figure, series in zip(FIGURES, history.series, strict=True):
         write(screen, figure.title, (left, y), px(SMALL - 2), FAINT, bold=True)
         value = f"{series[-1]:.{figure.digits}f}" if series else "–"
-        write(screen, value, (left, y + px(14)), px(SMALL + 5), figure.colour, bold=True)
-        write(screen, figure.unit, (left + px(56), y + px(18)), px(SMALL - 1), FAINT)
-        area = pygame.Rect(left + px(92), y, right - left - px(92), row - px(10))
+        write(screen, value, (left, y + px(12)), px(SMALL + 5), figure.colour, bold=True)
+        write(screen, figure.unit, (left + px(56), y + px(16)), px(SMALL - 1), FAINT)
+        area = pygame.Rect(left + px(92), y, right - left - px(92), row - px(9))
         _draw_series(screen, area, list(series), figure)
         y += row
     write(screen, "weather", (left, y), px(SMALL), FAINT)
@@ -107,6 +107,7 @@ def draw_network(
     write(screen, "path", (left, y + px(18)), px(SMALL), FAINT)
     path = shortened(path, px(SMALL), right - left - px(40))
     write(screen, path, (right, y + px(18)), px(SMALL), SOFT, align=1)
+    return box
 
 
 def _draw_series(

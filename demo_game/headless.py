@@ -16,7 +16,7 @@ import pygame
 import netcode as nc
 from demo_game.arena_screen import ArenaScreen
 from demo_game.brain import Brain
-from demo_game.game import GAME, Bullet, Rock, Ship
+from demo_game.game import GAME, Bullet, Enter, Rock, Ship
 from demo_game.local_game import LocalGame
 
 WIDTH, HEIGHT = 1280, 720
@@ -76,8 +76,9 @@ def play(
     """Wait for the bots, join them, fly, and tell what was seen."""
     wait_for_players(local, bots)
     with nc.connect(local.url(), GAME, name=PLAYER_NAME, conditions=conditions) as client:
+        client.send(Enter())
         transport = client.stats.transport
-        arena = ArenaScreen(client, WIDTH, HEIGHT, conditions)
+        arena = ArenaScreen(client, local.url(), WIDTH, HEIGHT, conditions)
         arena.show_network = True
         pilot = Brain(random.Random(4), aggression=1.0)
         gallery = Gallery(screenshot)

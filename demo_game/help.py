@@ -12,8 +12,10 @@ KEYS = (
     (("Space",), "fire"),
     (("Enter",), "chat"),
     (("F1",), "this help"),
-    (("F3",), "the network"),
+    (("F3",), "the network, and what your state is made of"),
+    (("F4",), "how far you see; again: the map of the whole arena"),
     (("F5",), "bad weather: clean, lan, wifi, 4g, loss5, terrible"),
+    (("F6",), "why is this told to me? Point at something"),
     (("Esc",), "leave"),
 )
 AIMS = (
@@ -22,7 +24,9 @@ AIMS = (
     "A destroyed ship is worth 100, and leaves crystals.",
 )
 HINT_TONE = (128, 144, 180)
-HINT = "F1 help      F3 network      F5 weather      Enter chat      Esc leave"
+HINT = "     ".join(
+    ("F1 help", "F3 network", "F4 sight, map", "F5 weather", "F6 why", "Enter chat", "Esc leave")
+)
 
 
 def draw_hint(screen: pygame.Surface, scale: float) -> None:

@@ -1,5 +1,8 @@
 """The game's server: joins `simulation.Rules` to a `netcode.Server`. Needs no pygame.
 
+Who is told what is said in `interest`, what goes first in `PRIORITY`. Those who join fly a ship
+or, as spectators, see everything: a serious game would show it to them late, or ask who they are.
+
 ``python -m demo_game host --port 8080`` runs it until Ctrl-C.
 """
 
@@ -7,21 +10,51 @@ import asyncio
 import math
 import random
 import time
-from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 import netcode as nc
-from demo_game.game import GAME, Blast, Chat, Ship
+from demo_game.game import (
+    GAME,
+    SLOWER,
+    VIEW_LEAVE,
+    VIEW_RADIUS,
+    Ask,
+    AskFigures,
+    Blast,
+    Bullet,
+    Chat,
+    Crystal,
+    Enter,
+    Figures,
+    Pilot,
+    Rock,
+    Round,
+    Ship,
+    Why,
+)
 from demo_game.nursery import CRYSTALS, ROCKS
 from demo_game.processes import Manager, say
+from demo_game.questions import Allowance, asked_about, figures, why
 from demo_game.simulation import Outcome, Rules
 
 TICK_RATE = 60
 BROADCAST_RATE = 20
-VIEW_RADIUS = 900.0
-"""Half the diagonal of what a window shows (734 units), and as far as the camera looks ahead."""
-VIEW_LEAVE = 980.0
-"""A little further, or things at the edge would come and go."""
+
+SPECTATORS = 1
+"""The group of those who see everything."""
+MAX_SPECTATORS = 8
+"""Each is told of the whole arena, and takes one of the `MAX_PLAYERS` places."""
+
+PRIORITY = nc.Priority({Ship: 4, Bullet: 2}, near=VIEW_RADIUS)
+"""What goes first where the budget does not reach: ships, then shots, and of each the nearest. At
+distance 0 everything weighs four times as much, so the own ship is before all others."""
+BUDGET = nc.Budget(start=16_000, floor=3_000, ceiling=64_000)
+"""Bytes a second. A fight takes up to 4,500 and a spectator hardly more, as most of the arena lies
+still; on a bad line 3,000 keep the ships going and let rocks and crystals wait."""
+
 MAX_PLAYERS = 64
 
 NAME_BYTES = 24
@@ -29,8 +62,37 @@ NAME_BYTES = 24
 
 CHAT_LINES, CHAT_SECONDS = 5, 8
 """At most so many lines in so many seconds from one player; more are not passed on."""
+QUESTIONS = 8
+"""Answered for one client each second; explaining costs a fraction of a millisecond."""
 PING_EVERY = TICK_RATE
 STATUS_SECONDS = 1.0
+
+
+def interest() -> nc.Interest:
+    """Who is told what: pilots and clock to all, and otherwise what is near; to spectators all."""
+    return (
+        nc.Radius(VIEW_RADIUS, VIEW_LEAVE, slower=SLOWER)
+        | nc.Where(for_spectators).on(Ship, Bullet, Rock, Crystal)
+        | nc.Everything().on(Pilot, Round)
+    )
+
+
+def for_spectators(table: nc.Table[Any], viewers: nc.Viewers) -> "np.ndarray[Any, Any]":
+    """Every row for those in the group `SPECTATORS`, no row for others."""
+    watching = np.array([SPECTATORS in groups for groups in viewers.groups], dtype=np.bool_)
+    return np.repeat(watching[:, None], viewers.rows, axis=1)
+
+
+@dataclass(slots=True)
+class Visitor:
+    """What the host remembers of a client, flying or watching."""
+
+    place: tuple[float, float] | None = None
+    """Where its ship is, or was last."""
+    watches: int = 0
+    """The player whom it watches; 0 if it flies, or has not said yet."""
+    chat: Allowance = field(default_factory=lambda: Allowance(CHAT_LINES, CHAT_SECONDS * TICK_RATE))
+    questions: Allowance = field(default_factory=lambda: Allowance(QUESTIONS, TICK_RATE))
 
 
 class Host:
@@ -41,26 +103,46 @@ class Host:
             GAME,
             tick_rate=TICK_RATE,
             broadcast_rate=BROADCAST_RATE,
-            interest=nc.Radius(VIEW_RADIUS, VIEW_LEAVE),
+            interest=interest(),
+            priority=PRIORITY,
+            budget=BUDGET,
             max_players=MAX_PLAYERS,
         )
         self.rules = Rules(self.server.world, seed=seed, rocks=rocks, crystals=crystals)
         self._rng = random.Random(seed)
-        self._places: dict[int, tuple[float, float]] = {}
-        self._chat_times: dict[int, deque[int]] = {}
+        self._visitors: dict[int, Visitor] = {}
         self.server.on_join(self._join)
         self.server.on_leave(self._leave)
         self.server.on_tick(self._tick)
+        self.server.on(Enter)(self._enter)
         self.server.on(Chat)(self._chat)
+        self.server.on(Ask)(self._why)
+        self.server.on(AskFigures)(self._figures)
 
     # -- what the server tells ---------------------------------------------------------------
 
     def _join(self, player: nc.Player) -> None:
+        self._visitors[player.id] = Visitor()
+
+    def _enter(self, player: nc.Player, message: Enter) -> None:
+        if player.id in self.rules.seats:
+            return  # who flies does not watch: nobody shall have both ship and map on one link
+        visitor = self._visitors[player.id]
+        if message.watch:
+            watching = sum(other.watches > 0 for other in self._visitors.values())
+            if not visitor.watches and watching >= MAX_SPECTATORS:
+                player.kick("there are spectators enough")
+                return
+            visitor.watches = message.watch
+            player.join_group(SPECTATORS)
+            return
+        visitor.watches = 0
+        player.leave_group(SPECTATORS)
+        player.viewpoint = None
         name = self._free_name(player.name)
         ship = self.rules.join(player.id, name, self.server.tick, self._rng)
         player.control(ship)
-        self._places[player.id] = (ship.x, ship.y)
-        self._chat_times[player.id] = deque(maxlen=CHAT_LINES)
+        visitor.place = (ship.x, ship.y)
         self.server.broadcast(Chat(text=f"{name} has joined"))
 
     def _leave(self, player: nc.Player) -> None:
@@ -68,21 +150,36 @@ class Host:
         if seat is not None:
             self.server.broadcast(Chat(text=f"{seat.pilot.name} has left"))
         self.rules.leave(player.id)
-        self._places.pop(player.id, None)
-        self._chat_times.pop(player.id, None)
+        self._visitors.pop(player.id, None)
 
     def _chat(self, player: nc.Player, message: Chat) -> None:
-        times = self._chat_times.get(player.id)
         seat = self.rules.seats.get(player.id)
         text = "".join(letter for letter in message.text if letter.isprintable()).strip()
-        if times is None or seat is None or not text:
+        if seat is None or not text:
             return
-        tick = self.server.tick
-        if len(times) == CHAT_LINES and tick - times[0] < CHAT_SECONDS * TICK_RATE:
+        if self._visitors[player.id].chat.takes(self.server.tick):
+            self.server.broadcast(Chat(text=text, who=seat.pilot.name, colour=seat.pilot.colour))
+        else:
             player.send(Chat(text="slow down, nobody reads that fast"))
-            return
-        times.append(tick)
-        self.server.broadcast(Chat(text=text, who=seat.pilot.name, colour=seat.pilot.colour))
+
+    def _why(self, player: nc.Player, message: Ask) -> Why | None:
+        if not self._visitors[player.id].questions.takes(self.server.tick):
+            return None
+        entity, about = asked_about(message), self._asked_about(player)
+        if entity is None or about is None:
+            return Why()
+        return why(self.server.explain(about, entity))
+
+    def _figures(self, player: nc.Player, message: AskFigures) -> Figures | None:
+        about = self._asked_about(player)
+        if about is None or not self._visitors[player.id].questions.takes(self.server.tick):
+            return None
+        return figures(self.server.state_stats(about))
+
+    def _asked_about(self, player: nc.Player) -> nc.Player | None:
+        """Whose picture a question is about: the asker's own, or the watched player's."""
+        watched = self._visitors[player.id].watches
+        return self.server.players.get(watched) if watched else player
 
     def _tick(self, step: nc.Step) -> None:
         outcome = self.rules.step(step)
@@ -95,20 +192,26 @@ class Host:
             if player is not None:
                 player.control(ship)
                 player.viewpoint = None
+        self._follow()
         self._tell(outcome)
         if step.tick % PING_EVERY == 0:
             self._measure_pings()
 
     # -- helpers -----------------------------------------------------------------------------
 
+    def _follow(self) -> None:
+        """Spectators look from where those are whom they watch: what is near goes first."""
+        for seat in self.rules.seats.values():
+            if seat.ship is not None and seat.player in self._visitors:
+                self._visitors[seat.player].place = (seat.ship.x, seat.ship.y)
+        for number, visitor in self._visitors.items():
+            watched = self._visitors.get(visitor.watches)
+            if watched is not None and watched.place is not None:
+                self.server.players[number].viewpoint = watched.place
+
     def _tell(self, outcome: Outcome) -> None:
         for message in outcome.news:
             self.server.broadcast(message)
-        if not outcome.blasts:
-            return
-        for seat in self.rules.seats.values():
-            if seat.ship is not None:
-                self._places[seat.player] = (seat.ship.x, seat.ship.y)
         for blast in outcome.blasts:
             near = self._players_near(blast)
             if near:
@@ -116,10 +219,10 @@ class Host:
 
     def _players_near(self, blast: Blast) -> list[nc.Player]:
         return [
-            player
-            for player_id, (x, y) in self._places.items()
-            if math.hypot(x - blast.x, y - blast.y) < VIEW_RADIUS
-            and (player := self.server.players.get(player_id)) is not None
+            self.server.players[number]
+            for number, visitor in self._visitors.items()
+            if visitor.place is not None
+            and math.dist(visitor.place, (blast.x, blast.y)) < VIEW_RADIUS
         ]
 
     def _measure_pings(self) -> None:
@@ -143,7 +246,8 @@ class Host:
         stats = self.server.stats
         return {
             "clock": time.monotonic(),
-            "players": len(self.server.players),
+            "players": len(self.rules.seats),
+            "spectators": sum(one.watches > 0 for one in self._visitors.values()),
             "ticks": self.server.tick,
             "late_ticks": stats.late_ticks,
             "broadcasts": stats.broadcasts,

@@ -64,6 +64,8 @@ class Hud:
         self.scale = 1.0
         self._news: list[tuple[float, Downed]] = []
         self._banner: tuple[float, RoundOver] | None = None
+        self.board_bottom = 0
+        """Where the score board ends, in pixels; it grows with the pilots."""
         self.respawn_at = math.inf
         """When the next ship comes; the clock's infinity while there is one."""
 
@@ -88,16 +90,22 @@ class Hud:
         camera: Camera,
         now: float,
         weather: str,
+        *,
+        map_open: bool = False,
     ) -> None:
-        """Draw all panels. ``weather`` is the conditioner's preset, ``"clean"`` for none."""
+        """Draw all panels. ``weather`` is the conditioner's preset, ``"clean"`` for none.
+
+        With ``map_open`` those that the map of the whole arena replaces are left out.
+        """
         self._draw_board(screen, world, me)
-        self._draw_map(screen, world, me, camera)
+        if not map_open:
+            self._draw_map(screen, world, me, camera)
         self._draw_clock(screen, world, weather)
         self._draw_news(screen, now)
-        if own is not None:
-            self._draw_ship(screen, own)
-        else:
+        if own is None:
             self._draw_wreck(screen, now)
+        elif not map_open:
+            self._draw_ship(screen, own)
         self._draw_banner(screen, now)
 
     def _px(self, units: float) -> int:
@@ -111,6 +119,7 @@ class Hud:
         row = px(20)
         box = pygame.Rect(px(MARGIN), px(MARGIN), px(262), px(34) + row * len(lines))
         panel(screen, box)
+        self.board_bottom = box.bottom
         tiny = px(SMALL - 2)
         top = box.y + px(9)
         write(screen, "PILOTS", (box.x + px(12), top), tiny, FAINT, bold=True, spacing=px(1))

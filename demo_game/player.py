@@ -15,6 +15,7 @@ import netcode as nc
 from demo_game.arena_screen import ArenaScreen
 from demo_game.attract import Attract
 from demo_game.connecting import Attempt, draw_attempt, draw_end
+from demo_game.game import Enter
 from demo_game.local_game import LocalGame
 from demo_game.menu import NAME_LENGTH, TITLE, Menu
 
@@ -156,7 +157,8 @@ class Window:
         elif client is not None:
             self._attempt = None
             width, height = self.screen.get_size()
-            self._arena = ArenaScreen(client, width, height, self._weather)
+            client.send(Enter())
+            self._arena = ArenaScreen(client, attempt.address, width, height, self._weather)
             if self._hosting:
                 self._arena.chat.remark(f"others join at ws://<this machine>:{HOST_PORT}", now)
 
@@ -184,7 +186,7 @@ class Window:
             self._attempt.abandon()
             self._attempt = None
         if self._arena is not None:
-            self._arena.client.close()
+            self._arena.close()
             self._arena = None
 
     def _end_local(self) -> None:

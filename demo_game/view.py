@@ -27,6 +27,9 @@ from demo_game.starfield import Starfield
 from demo_game.tracers import Tracers
 
 BAR_WIDTH = 38
+SMALLEST_ICON = 0.6
+SMALLEST_LABEL = 0.75
+"""Names stay readable however far the camera looks."""
 
 
 class View:
@@ -43,8 +46,26 @@ class View:
     def resize(self, width: int, height: int) -> None:
         """The window has this many pixels now."""
         self.camera.resize(width, height)
-        self.shapes = Shapes(self.camera.zoom)
+        self._make_shapes()
         self.starfield = Starfield(width, height)
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Where the own ship is, or was last."""
+        return self._place
+
+    def look_far(self, far: bool) -> None:
+        """Show the whole radius of view, or as much as is played with."""
+        if far != self.camera.far:
+            self.camera.far = far
+            self.camera.resize(self.camera.width, self.camera.height)
+            self._make_shapes()
+
+    def _make_shapes(self) -> None:
+        zoom = self.camera.zoom
+        self.shapes = Shapes(zoom)
+        self.icons = self.shapes if zoom >= SMALLEST_ICON else Shapes(SMALLEST_ICON)
+        """For ships, shots and crystals: what matters stays visible from afar."""
 
     def update(self, world: nc.World, own: Ship | None, dt: float) -> None:
         """Let ``dt`` seconds pass for everything that moves on the screen only."""
@@ -94,7 +115,7 @@ class View:
             worth = crystal.worth
             strength = 0.35 + 0.1 * round(math.sin(phase * 1.3) * 2) / 2
             self._light(screen, x, y, 20 + 4 * worth, GEMS[worth], strength)
-            _centred(screen, self.shapes.gem(worth), x, y)
+            _centred(screen, self.icons.gem(worth), x, y)
 
     def _draw_rocks(self, screen: pygame.Surface, world: nc.World, now: float) -> None:
         for rock in world[Rock]:
@@ -117,21 +138,21 @@ class View:
             shots += [(t.x, t.y, math.atan2(t.vy, t.vx), own.colour) for t in self.tracers.flying]
         for x, y, heading, colour in shots:
             if self.camera.sees(x, y, 30):
-                image = self.shapes.bullet(colour, heading)
+                image = self.icons.bullet(colour, heading)
                 _centred(screen, image, *self.camera.screen(x, y), add=True)
 
     def _draw_ship(self, screen: pygame.Surface, ship: Ship, now: float) -> None:
         if not self.camera.sees(ship.x, ship.y, 50):
             return
         x, y = self.camera.screen(ship.x, ship.y)
-        heading, zoom = ship.heading, self.camera.zoom
+        heading, zoom = ship.heading, self.icons.zoom
         if ship.thrusting:
             back_x, back_y = math.cos(heading) * 11 * zoom, math.sin(heading) * 11 * zoom
-            flame = self.shapes.flame(self._flicker.randrange(4), heading)
+            flame = self.icons.flame(self._flicker.randrange(4), heading)
             _centred(screen, flame, x - back_x, y - back_y, add=True)
             self._light(screen, x - back_x, y - back_y, 26, (255, 120, 50), 0.35)
         self._light(screen, x, y, 40, LIVERIES[ship.colour], 0.22)
-        _centred(screen, self.shapes.ship(ship.colour, heading), x, y)
+        _centred(screen, self.icons.ship(ship.colour, heading), x, y)
         if ship.shielded:
             pulse = 0.55 + 0.1 * round(2 * math.sin(now * 7))
             paint = mix(LIVERIES[ship.colour], WHITE, 0.3)
@@ -147,11 +168,11 @@ class View:
         if not self.camera.sees(ship.x, ship.y, 50):
             return
         x, y = self.camera.screen(ship.x, ship.y)
-        zoom = self.camera.zoom
+        zoom = max(SMALLEST_LABEL, self.camera.zoom)
         paint = LIVERIES[ship.colour]
         hull = ship.hull / game.MAX_HULL
         width, height = round(BAR_WIDTH * zoom), max(3, round(3 * zoom))
-        top = y - 34 * zoom
+        top = y - 34 * max(0.6 * zoom, self.camera.zoom)
         if not is_own:
             name = lettering(ship.name, round(SMALL * zoom), mix(paint, WHITE, 0.45))
             shadow = lettering(ship.name, round(SMALL * zoom), INK)
@@ -170,7 +191,7 @@ class View:
         pygame.draw.rect(screen, tone, box, border_radius=2)
 
     def _draw_crown(self, screen: pygame.Surface, x: float, y: float) -> None:
-        s = 5.5 * self.camera.zoom
+        s = 5.5 * max(SMALLEST_LABEL, self.camera.zoom)
         points = [(-1, 0.8), (-1, -0.7), (-0.45, 0.0), (0, -1), (0.45, 0.0), (1, -0.7), (1, 0.8)]
         placed = [(x + px * s, y + py * s) for px, py in points]
         pygame.draw.polygon(screen, AMBER, placed)
@@ -185,7 +206,7 @@ class View:
         colour: tuple[int, int, int],
         strength: float,
     ) -> None:
-        light = glow(round(radius * self.camera.zoom), colour, round(strength, 2))
+        light = glow(round(radius * self.icons.zoom), colour, round(strength, 2))
         _centred(screen, light, x, y, add=True)
 
 

@@ -9,8 +9,11 @@ import demo_game
 from demo_game.__main__ import arguments, main
 
 HOUSE = Path(demo_game.__file__).parent
-PURE = ("game", "simulation", "nursery", "collisions", "brain", "tracers", "camera")
-WITHOUT_PYGAME = (*PURE, "host", "bots", "processes", "local_game", "__main__")
+PURE = ("game", "simulation", "nursery", "collisions", "brain", "tracers", "camera", "questions")
+WITHOUT_PYGAME = (
+    *PURE,
+    *("host", "bots", "processes", "local_game", "inquiry", "spectator", "__main__"),
+)
 
 
 def imported_by(module: str) -> set[str]:

@@ -13,8 +13,9 @@ import netcode as nc  # noqa: E402  pygame's absence skips this file first
 from demo_game import game, palette  # noqa: E402
 from demo_game.camera import MAX_AHEAD, VIEW_HEIGHT, VIEW_WIDTH, Camera  # noqa: E402
 from demo_game.chatbox import MAX_BYTES, ChatBox  # noqa: E402
-from demo_game.game import (  # noqa: E402
+from demo_game.game import (  # noqa: E402  # noqa: E402
     GAME,
+    VIEW_RADIUS,
     Blast,
     BlastKind,
     Chat,
@@ -26,7 +27,6 @@ from demo_game.game import (  # noqa: E402
 )
 from demo_game.graphs import KEPT, NetworkHistory, draw_network  # noqa: E402
 from demo_game.help import draw_help, draw_hint  # noqa: E402
-from demo_game.host import VIEW_RADIUS  # noqa: E402
 from demo_game.hud import Hud, standings  # noqa: E402
 from demo_game.menu import Menu  # noqa: E402
 from demo_game.simulation import Rules  # noqa: E402
