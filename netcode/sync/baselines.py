@@ -95,6 +95,8 @@ class Patterns:
     def __init__(self) -> None:
         self._row_of = np.full(1 << REACH, -1, dtype=np.int32)
         self._count = 0
+        self._alike: dict[tuple[tuple[int, ...], ...], int] = {}
+        """Patterns by their samples: masks may differ in values that no predictor picks."""
         self.ages = np.ones((64, len(PREDICTORS), SAMPLES), dtype=np.int64)
         self.weights = np.zeros((64, len(PREDICTORS), SAMPLES))
         self.newest = np.zeros(64, dtype=np.int64)
@@ -114,17 +116,24 @@ class Patterns:
         return self._count
 
     def _add(self, mask: int) -> None:
-        row = self._count
+        samples = tuple(
+            tuple(samples_of(mask, degree, distance)) for degree, distance in PREDICTORS
+        )
+        row = self._alike.get(samples)
+        if row is None:
+            row = self._alike[samples] = self._count
+            self._append(row, samples)
+        self._row_of[mask] = row
+
+    def _append(self, row: int, samples: tuple[tuple[int, ...], ...]) -> None:
         if row == len(self.ages):
             self.ages = np.concatenate([self.ages, np.ones_like(self.ages)])
             self.weights = np.concatenate([self.weights, np.zeros_like(self.weights)])
             self.newest = np.concatenate([self.newest, np.zeros_like(self.newest)])
-        for number, (degree, distance) in enumerate(PREDICTORS):
-            ages = samples_of(mask, degree, distance)
+        for number, ages in enumerate(samples):
             self.ages[row, number] = (ages * SAMPLES)[:SAMPLES]
-            self.weights[row, number, : len(ages)] = weights_of(ages)
+            self.weights[row, number, : len(ages)] = weights_of(list(ages))
         self.newest[row] = self.ages[row, HOLD, 0]
-        self._row_of[mask] = row
         self._count += 1
 
 

@@ -5,22 +5,21 @@ part; a *segment* is one lane of one group, and its values are coded alike: at r
 sparse (those that changed, in full), or dense (the residual of a prediction, Rice-coded). The way
 is chosen for the whole group before it is cut into packets, so that cutting cannot change it.
 
-A group tries one other predictor in each broadcast, and keeps it if it is better: after eight
-broadcasts every lane has found its own.
+What the residuals are is worked out in `residuals`, for all peers alike.
 
-Cost: about 90 numpy calls, plus about 0.2 µs for each value that does not rest.
+Cost: about 70 numpy calls, plus about 0.1 µs for each value that does not rest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netcode.sync.baselines import HOLD, PREDICTORS, SAMPLES, Patterns
-from netcode.sync.predictor import extrapolate, extrapolate_wrapping, zigzag
+from netcode.sync.baselines import HOLD, Patterns
+from netcode.sync.residuals import Choice, Residuals, spread
 from netcode.wire.bits import Ints, counted, edges, lengths, rice_cost, rice_parameter, sizes
 from netcode.wire.state_writer import K_BITS, ROW_BITS, StateWriter, text_stream
-from netcode.world.history import LENGTH, History
+from netcode.world.history import History
 from netcode.world.layout import LaneTraits
 
 Bools = NDArray[np.bool_]
@@ -34,9 +33,6 @@ EXACT = 31
 """Stands for the Rice parameter when every residual of a segment is 0."""
 MAX_K = 30
 
-MANY_CELLS = 4_096
-"""With more values than this to code, peers take turns in trying other predictors."""
-
 _PREDICTOR_BITS = 3
 _PARAMETER_BITS = 5
 LANE_BITS = 2 + _PREDICTOR_BITS + _PARAMETER_BITS
@@ -44,51 +40,43 @@ LANE_BITS = 2 + _PREDICTOR_BITS + _PARAMETER_BITS
 _SPARSE_OVERHEAD = 2 + 5 + 6 + K_BITS
 
 
-def spread(starts: Ints, counts: Ints) -> Ints:
-    """The numbers starts[i] … starts[i] + counts[i] - 1, for all i in a row."""
-    ends = counts.cumsum()
-    spread_out = np.arange(int(ends[-1]) if len(ends) else 0)
-    spread_out += (starts - ends + counts).repeat(counts)
-    return spread_out
-
-
 class Coder:
     """The choice of predictors, remembered from broadcast to broadcast."""
 
     def __init__(self, history: History, encoded: Encoded) -> None:
-        self._history = history
-        self._encoded = encoded
+        self.history = history
+        self.encoded = encoded
         self.patterns = Patterns()
-        self.choice = np.zeros((0, len(history.layout.traits.bits)), dtype=np.int64)
-        """By slot and lane: the predictor in use."""
+        self.choice = Choice(len(history.layout.traits.bits))
 
-    def fit(self, slots: int) -> None:
-        have = len(self.choice)
-        if slots > have:
-            more = np.full((max(slots, 2 * have) - have, self.choice.shape[1]), 1)
-            self.choice = np.concatenate([self.choice, more])
+    def code(
+        self, number: int, ages: Ints, slots: Ints, entities: Ints, masks: NDArray[np.uint16]
+    ) -> "Coding":
+        """Code these pairs (ordered by slot and entity) at broadcast ``number``.
 
-    def code(self, number: int, slots: Ints, entities: Ints, masks: NDArray[np.uint16]) -> "Coding":
-        """Code these pairs (ordered by slot and entity) at broadcast ``number``."""
-        return Coding(self, number, slots, entities, self.patterns.rows(masks))
+        ``ages`` says how old the newest broadcast is that each one's peer has acknowledged,
+        0 for none.
+        """
+        return Coding(self, number, ages, slots, entities, self.patterns.rows(masks))
 
 
 class Coding:
     """The updates of one broadcast, coded: what they cost, and how to write any of them."""
 
     def __init__(
-        self, coder: Coder, number: int, slots: Ints, entities: Ints, pattern: NDArray[np.int32]
+        self,
+        coder: Coder,
+        number: int,
+        ages: Ints,
+        slots: Ints,
+        entities: Ints,
+        pattern: NDArray[np.int32],
     ) -> None:
-        self._history, self._encoded = coder._history, coder._encoded
-        self._patterns = coder.patterns
-        self._number = number
+        self._history, self._encoded = coder.history, coder.encoded
         self._entities = entities
         layout = self._history.layout
-        self._traits = traits = layout.traits
-        self._flat = self._history.lanes.reshape(-1)
-        self._present = self._history.lanes[number % LENGTH]
+        self._traits = layout.traits
         parts = layout.part_of.take(entities)
-        self._pattern = pattern
 
         self.group_start = edges(parts, slots).nonzero()[0]
         """The first pair of each group."""
@@ -107,18 +95,21 @@ class Coding:
         count = self.group_count[group]
         first = count.cumsum() - count
         pair = spread(self.group_start[group], count)
-        cell = layout.cell_of.take(entities).take(pair)
-        cell += traits.offset[self.lane].repeat(count)
-        now = self._present.take(cell)
-        held = self._offset(self._patterns.newest)[pattern].take(pair)
-        held += cell
-        other = now != self._flat.take(held)
+        self._residuals = of = Residuals(
+            self._history, coder.patterns, coder.choice, number, ages, entities, pattern
+        )
+        age = ages[self.group_start]
+        same = of.first[of.group_of[age, self.group_part]][group]
+        same += self.lane - layout.first_lane[self.group_part][group]
+        value = of.local.take(of.row).take(pair)
+        value += of.start[same].repeat(count)
+        other = of.other.take(value)
         changed = np.add.reduceat(other, first, dtype=np.int64) if len(first) else first
 
         # -- segments that do not rest
         moving = changed != 0
         self.mode = np.where(moving, DENSE, REST)
-        self.predictor = np.full(len(self.lane), HOLD)
+        self.predictor = of.predictor[same] if len(same) else same
         self.k = np.full(len(self.lane), EXACT)
         self.segment_bits = np.ones(len(self.lane), dtype=np.int64)
         """What each segment takes: its description and its codes."""
@@ -127,13 +118,13 @@ class Coding:
         """For a segment that does not rest: its place among `active`."""
         if len(self.active) < len(self.lane):
             keep = spread(first[self.active], count[self.active])
-            pair, cell = pair.take(keep), cell.take(keep)
-            now, other = now.take(keep), other.take(keep)
+            pair, value, other = pair.take(keep), value.take(keep), other.take(keep)
             count, changed = count[self.active], changed[self.active]
             first = count.cumsum() - count
         self._count, self._start = count, first
-        self._pair, self._cell, self._other = pair, cell, other
-        self._now = now.astype(np.int64)
+        self._pair, self._other = pair, other
+        self._value = value
+        """For each value its place among the residuals."""
         self._local = np.arange(len(entities)) - self.group_start.repeat(self.group_count)
         """Each pair's place in its group."""
         self._exact = np.zeros(len(entities), dtype=np.bool_)
@@ -141,7 +132,7 @@ class Coding:
         """Whether a group says for each row whether it is exactly as predicted."""
         self._codes = self._each = np.zeros(0, dtype=np.int64)
         if len(self.active):
-            self._choose(coder, changed)
+            self._choose(changed)
         self.group_bits = (
             np.add.reduceat(self.segment_bits, self.group_first[lane_count > 0])
             if len(self.lane)
@@ -149,26 +140,12 @@ class Coding:
         )
         """What each group with any lane takes, apart from its lists of rows."""
 
-    def _offset(self, ages: Ints) -> Ints:
-        """Where the cells of so many broadcasts ago begin."""
-        return (self._number - ages) % LENGTH * self._history.lanes.shape[1]
-
     # -- choosing ----------------------------------------------------------------------------
 
-    def _choose(self, coder: Coder, changed: Ints) -> None:
+    def _choose(self, changed: Ints) -> None:
         traits, active, count = self._traits, self.active, self._count
-        lane, slot = self.lane[active], self.segment_slot[active]
-        moves = traits.moves[lane]
-        current = np.where(moves, coder.choice[slot, lane], HOLD)
-        codes = self._residuals(current, None)
-        share = 1 + len(codes) // MANY_CELLS
-        trial = self._number % len(PREDICTORS)
-        turn = (slot + self._number // len(PREDICTORS)) % share == 0
-        tried = (moves & turn & (current != trial)).nonzero()[0]
-        if len(tried):
-            self._try(coder, codes, current, trial, tried)
-        self.predictor[active] = current
-
+        lane = self.lane[active]
+        codes = self._residuals.codes.take(self._value)
         bits = traits.bits[lane]
         raw = bits.repeat(count)
         total = np.add.reduceat(codes, self._start)
@@ -201,97 +178,6 @@ class Coding:
         self.segment_bits[active] += cost + np.where(sparse, _SPARSE_OVERHEAD, LANE_BITS)
         self._flag_exact_rows(sparse, best)
 
-    def _residuals(self, predictor: Ints, segments: Ints | None) -> Ints:
-        """The zigzag residuals of these active segments (None: all), each with its predictor."""
-        traits = self._traits
-        if segments is None:
-            cell, now, pair, count = self._cell, self._now, self._pair, self._count
-            lane = self.lane[self.active]
-        else:
-            count = self._count[segments]
-            cells = spread(self._start[segments], count)
-            cell, now, pair = self._cell.take(cells), self._now.take(cells), self._pair.take(cells)
-            lane = self.lane[self.active[segments]]
-        degrees = _DEGREES[predictor]
-        if segments is None:
-            # Few lanes want more than two samples: those are done by themselves.
-            curved = (degrees > 1).nonzero()[0]
-            degrees = np.minimum(degrees, 1)
-        row = (self._pattern * len(PREDICTORS)).take(pair)
-        row += predictor.repeat(count)
-        offsets = self._offset(self._patterns.ages[: self._patterns.count])
-        weights = self._patterns.weights[: self._patterns.count]
-        samples, shares = [], []
-        for sample in range(int(degrees.max(initial=0)) + 1):
-            where = offsets[:, :, sample].reshape(-1).take(row)
-            where += cell
-            samples.append(self._flat.take(where))
-            shares.append(weights[:, :, sample].reshape(-1).take(row))
-        prediction = extrapolate(samples, shares, traits.top[lane].repeat(count))
-        wraps = traits.wraps[lane]
-        if wraps.any():
-            chosen = wraps.repeat(count).nonzero()[0]
-            of = lane[wraps].repeat(count[wraps])
-            prediction[chosen] = extrapolate_wrapping(
-                [sample.take(chosen) for sample in samples],
-                [share.take(chosen) for share in shares],
-                traits.half[of],
-                traits.mask[of],
-            )
-        if traits.quat_index[lane].any():
-            self._mend_rotations(prediction, samples, shares, cell, lane, count, row, offsets)
-        codes = zigzag(
-            now, prediction, traits.half[lane].repeat(count), traits.mask[lane].repeat(count)
-        )
-        if segments is None and len(curved):
-            again = spread(self._start[curved], self._count[curved])
-            codes[again] = self._residuals(predictor[curved], curved)
-        return codes
-
-    def _mend_rotations(
-        self,
-        prediction: Ints,
-        samples: list[NDArray[np.int32]],
-        shares: list[NDArray[np.float64]],
-        cell: Ints,
-        lane: Ints,
-        count: Ints,
-        row: NDArray[np.int32],
-        offsets: Ints,
-    ) -> None:
-        """Components of a Quat whose largest component changed among the samples: see `mend`."""
-        back = self._traits.quat_index[lane].repeat(count)
-        chosen = back.nonzero()[0]
-        index_cell = cell[chosen] - back[chosen]
-        index_now = self._present.take(index_cell)
-        agree = []
-        for sample in range(len(samples)):
-            where = offsets[:, :, sample].reshape(-1).take(row[chosen])
-            agree.append(self._flat.take(where + index_cell) == index_now)
-        mask = self._traits.mask[lane].repeat(count)[chosen]
-        prediction[chosen] = mend(
-            prediction[chosen],
-            samples[0][chosen],
-            agree,
-            [share[chosen] for share in shares],
-            mask,
-        )
-
-    def _try(self, coder: Coder, codes: Ints, current: Ints, trial: int, tried: Ints) -> None:
-        """Where another predictor is better, take it from now on."""
-        others = self._residuals(np.full(len(tried), trial), tried)
-        count = self._count[tried]
-        cells = spread(self._start[tried], count)
-        first = count.cumsum() - count
-        before = np.add.reduceat(lengths(codes.take(cells)), first)
-        better = np.add.reduceat(lengths(others), first) < before
-        if better.any():
-            won = tried[better]
-            current[won] = trial
-            codes[spread(self._start[won], self._count[won])] = others[better.repeat(count)]
-            segments = self.active[won]
-            coder.choice[self.segment_slot[segments], self.lane[segments]] = trial
-
     def _count_sparse(
         self, sparse: Bools, each: Ints, raw: Ints, mean_gap: Ints, text: Bools
     ) -> None:
@@ -304,7 +190,8 @@ class Coding:
         if text.any():
             of_text = said[text.repeat(count)[said]]
             each[of_text] = [
-                8 + 8 * len(self._encoded(number)) + 8 for number in self._now[of_text].tolist()
+                8 + 8 * len(self._encoded(number)) + 8
+                for number in self._residuals.now[self._value[of_text]].tolist()
             ]
 
     def _flag_exact_rows(self, sparse: Bools, k: Ints) -> None:
@@ -448,7 +335,12 @@ class Coding:
         owner = section[segment]
         writer.put_rice(owner, gaps, k[segment], np.full(len(gaps), ROW_BITS))
         write_values(
-            writer, owner, lane[segment], self._now[cell[said]], self._traits, self._encoded
+            writer,
+            owner,
+            lane[segment],
+            self._residuals.now[self._value[cell[said]]],
+            self._traits,
+            self._encoded,
         )
 
 
@@ -472,26 +364,3 @@ def write_values(
     bits[said] = 8
     writer.put(section, values, bits)
     writer.put(*text_stream(section[said], data))
-
-
-def mend(
-    prediction: Ints,
-    newest: NDArray[np.int32],
-    agree: Sequence[Bools],
-    shares: Sequence[NDArray[np.float64]],
-    mask: Ints,
-) -> Ints:
-    """Predictions of a Quat's components across a change of the one that is left out.
-
-    ``agree`` says for each sample whether it leaves out the same component as the value now; what
-    has no weight does not count. If all agree, the prediction stands; if the newest does, it is
-    repeated; otherwise the middle of the range is taken.
-    """
-    usable = agree[0].copy()
-    for same, share in zip(agree[1:], shares[1:], strict=True):
-        usable &= same | (share == 0.0)
-    return np.asarray(np.where(usable, prediction, np.where(agree[0], newest, mask >> 1)))
-
-
-_DEGREES = np.array([degree for degree, _ in PREDICTORS])
-assert max(_DEGREES) < SAMPLES

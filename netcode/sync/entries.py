@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from netcode.fields import Text
-from netcode.sync.coder import spread, write_values
+from netcode.sync.coder import write_values
 from netcode.sync.pairs import Pairs
+from netcode.sync.residuals import spread
 from netcode.wire.bits import Ints
 from netcode.wire.state_writer import StateWriter
 from netcode.world.history import LENGTH, History

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.sync.baselines import REACH, Patterns, shared
-from netcode.sync.coder import mend
 from netcode.sync.predictor import extrapolate, extrapolate_wrapping, from_zigzag
+from netcode.sync.residuals import mend
 from netcode.wire.bits import Ints
 from netcode.wire.state_reader import DENSE, SPARSE, Section, lane_kinds
 from netcode.world.history import ABSENT, LENGTH, History

@@ -75,6 +75,8 @@ class Sender:
         )
         self._acknowledged = Acknowledged()
         self._coder = Coder(history, self.entries.encoded)
+        self._ages = np.zeros(0, dtype=np.int64)
+        """How old each slot's newest acknowledged broadcast is; 0 for none in reach."""
         self.number = -1
         """The last broadcast."""
         self.spent_on_lanes = np.zeros((0, len(history.layout.traits.bits)), dtype=np.int64)
@@ -96,7 +98,6 @@ class Sender:
                 more = np.zeros((max(slot + 1, 2 * len(spent)) - len(spent), spent.shape[1]))
                 setattr(self, name, np.concatenate([spent, more.astype(np.int64)]))
             getattr(self, name)[slot] = 0
-        self._coder.fit(slot + 1)
         return self.peers[player]
 
     def remove(self, player: int) -> None:
@@ -255,6 +256,8 @@ class Sender:
         """Which of each pair's last values its peer is known to have."""
         pairs = self.pairs
         whole, partly = self._acknowledged.by_slot(number)
+        newest = (whole | partly).astype(np.int32)
+        self._ages = np.frexp(newest & -newest)[1].astype(np.int64)
         said = (pairs.said[places] >> np.uint32(1)).astype(np.uint16)
         masks = said & whole[slot]
         if partly.any():
@@ -279,14 +282,14 @@ class Sender:
         pairs = self.pairs
         slot, entity = pairs.slot[places], pairs.entity[places]
         update = np.flatnonzero(what == UPDATE)
-        coding = self._coder.code(number, slot[update], entity[update], masks[update])
+        coding = self._code(number, slot[update], entity[update], masks[update])
         heavy = self._too_heavy(coding, update)
         if len(heavy):
             what[heavy] = ENTER
             old = places[heavy]
             pairs.renew(old[number - pairs.since[old] > MAX_AGE], number)
             update = (what == UPDATE).nonzero()[0]
-            coding = self._coder.code(number, slot[update], entity[update], masks[update])
+            coding = self._code(number, slot[update], entity[update], masks[update])
         self.told = told = Told(number, slot, entity, what, update, coding)
         index, packet, bodies = self._packing.pack(told, places, peers)
         if len(index) < len(slot):
@@ -295,6 +298,9 @@ class Sender:
             for peer in peers:
                 peer.deferred = int(left[peer.slot])
         return self._note(number, places[index], slot[index], packet, bodies)
+
+    def _code(self, number: int, slot: Ints, entity: Ints, masks: Mask) -> Coding:
+        return self._coder.code(number, self._ages[slot], slot, entity, masks)
 
     def _too_heavy(self, coding: Coding, update: Ints) -> Ints:
         """Updates that would not fit into a packet: many lanes whose residuals are all large. As
