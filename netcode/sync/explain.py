@@ -50,7 +50,7 @@ class Explanation:
     culled_by: tuple[str, ...] = ()
     """The policies that keep it out of view."""
     bits: dict[str, int] = field(default_factory=dict)
-    """What each field took, in bits; an entry is told as ``"(entry)"``."""
+    """What each field took, in bits, if it took any; an entry is told as ``"(entry)"``."""
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: {self.reason}"]
@@ -168,7 +168,8 @@ def _bits(sender: Sender, mine: list[int]) -> dict[str, int]:
             lanes = told.coding.lane_bits(int(np.searchsorted(told.update, pair)))
             for lane, cost in lanes.items():
                 name = names[lane - part.first_lane]
-                bits[name] = bits.get(name, 0) + cost
+                if cost:
+                    bits[name] = bits.get(name, 0) + cost
     return bits
 
 
