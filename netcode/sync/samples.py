@@ -271,6 +271,8 @@ class Samples:
         )
         same &= since == self._since[entities]
         fresh = ~same & (since > self._since[entities]) & (since > self._left[entities])
+        if layout.parts[part].kind is not PartKind.PUBLIC:
+            fresh &= ~self._of_another_tenant(section, number, fresh, since)
         begun = entities[fresh]
         if len(begun):
             self._begin_epoch(section, number, fresh, begun, since[fresh])
@@ -281,6 +283,33 @@ class Samples:
                 self.history.life[place, start + rows[taken]] = self.life[entities[taken]]
         self._sample(part, entities[taken], values[taken].astype(np.int32), number, index)
         self._stray(part, rows[~taken], number)
+
+    def _of_another_tenant(
+        self, section: Section, number: int, fresh: NDArray[np.bool_], since: Ints
+    ) -> NDArray[np.bool_]:
+        """Of private parts that enter: those of a tenant that the row has no more.
+
+        One of a newer tenant proves that the one that is held has gone, which ends it.
+        """
+        layout, rows = self.history.layout, section.entered
+        public = layout.parts[section.part].public
+        held = int(layout.first[public]) + rows
+        other = fresh & (self.life[held] != ABSENT) & (self.life[held] != section.generation)
+        newer = other & (since > self._since[held])
+        if newer.any():
+            ended = held[newer]
+            self.life[ended] = ABSENT
+            self.controlled[ended] = False
+            self._mention[:, ended] = 0
+            self._left[ended] = np.maximum(self._left[ended], since[newer] - 1)
+            start = layout.row_starts[layout.parts[public].table]
+            for place in self._from(number):
+                self.history.life[place, start + rows[newer]] = ABSENT
+            for part in self._others[public]:
+                stale = int(layout.first[part]) + rows[newer]
+                stale = stale[self.life[stale] != section.generation[newer]]
+                self._forget(part, stale, number)
+        return np.asarray(other & ~newer)
 
     def _begin_epoch(
         self,

@@ -140,7 +140,7 @@ class Client:
                 held.samples[number] = Sample(values, sequence)
                 kept.mentioned.add((part.number, row))
         for row, entry in section.entered.items():
-            if self._enter(self._row(part, row), entry, number):
+            if self._enter(part, row, entry, number):
                 self._row(part, row).samples[number] = Sample(entry.values, sequence)
                 kept.mentioned.add((part.number, row))
         for row in section.left:
@@ -154,8 +154,9 @@ class Client:
     def _row(self, part: Part, row: int) -> Row:
         return self.rows[part.number].setdefault(row, Row())
 
-    def _enter(self, held: Row, entry: Entry, number: int) -> bool:
+    def _enter(self, part: Part, row: int, entry: Entry, number: int) -> bool:
         """Whether the entry counts."""
+        held = self._row(part, row)
         since = number - entry.age
         alike = (held.generation, held.controlled, held.interval) == (
             entry.generation,
@@ -166,6 +167,13 @@ class Client:
             return True
         if since <= held.since or since <= held.left:
             return False
+        public = self.rows[part.public].get(row, Row())
+        if part.public != part.number and public.generation not in (None, entry.generation):
+            if since <= public.since:
+                return False
+            public.generation = None
+            public.left = max(public.left, since - 1)
+            public.samples.clear()
         held.generation, held.controlled = entry.generation, entry.controlled
         held.interval, held.since = entry.interval, since
         held.samples.clear()
