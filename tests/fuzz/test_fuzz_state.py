@@ -21,7 +21,7 @@ from netcode.world.world import World
 from tests.unit.sync.happenings import Curves
 from tests.unit.sync.lab import EVERY, SCHEMAS, Client, Lab, Weather, stir
 
-ROUNDS = int(os.environ.get("NETCODE_FUZZ_ROUNDS", "6000"))
+ROUNDS = int(os.environ.get("NETCODE_FUZZ_ROUNDS", "2000"))
 PER_SEED = 1_000
 FAR_ROW = 2_000
 """Beyond so many rows a forged row has made the tables large: right, but slow to go on with."""
@@ -79,7 +79,9 @@ def resequenced(data: bytes, receiver: Receiver, rng: random.Random) -> bytes:
     sequence = receiver.newest_packet + rng.choice((1, 1, 1, 2, 40, -3))
     tick = max(0, receiver.tick + EVERY * rng.choice((0, 1, 1, 1, 2, LENGTH, -1, -5)))
     index, count = (0, 1) if rng.random() < 0.7 else (rng.randrange(4), rng.randint(1, MAX_PACKETS))
-    named = rng.choice((0, receiver._newest_sent, max(0, receiver._newest_sent - rng.randrange(20))))
+    named = rng.choice(
+        (0, receiver._newest_sent, max(0, receiver._newest_sent - rng.randrange(20)))
+    )
     head = struct.pack(
         "<BHIBBBH", data[0], sequence & 0xFFFF, tick, index, count, data[9] & 1, named & 0xFFFF
     )
@@ -181,7 +183,7 @@ def table_number(world: World, table: Any) -> int:
     return next(index for index, other in enumerate(world.tables) if other is table)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_packet_cut_short_is_refused_and_the_game_goes_on_as_if_it_had_not_been(
     seed: int,
 ) -> None:
@@ -243,7 +245,7 @@ def end_without_ledger(lab: Lab, client: Client) -> None:
     assert now == [before - gone for before, gone in zip(held, told, strict=True)]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_bytes_are_refused(seed: int) -> None:
     lab, _ = play(seed)
     rng = random.Random(3_000_000 + seed)
@@ -256,7 +258,7 @@ def test_random_bytes_are_refused(seed: int) -> None:
             continue
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_forged_acknowledgements_harm_nobody_else(seed: int) -> None:
     """Who lies about what has arrived gets nonsense. The other player does not."""
     lab, _ = play(seed)

@@ -28,7 +28,7 @@ class Ship(nc.Entity):
     heading = nc.Angle(bits=9)
     mood = nc.Enum(Mood)
     name = nc.Text(max_bytes=12)
-    chases = nc.Ref("Ship")
+    chases: nc.Ref[Any] = nc.Ref("Ship")
     drift = nc.Vec2(-8, 8, step=0.5)
     spin = nc.Vec3(-1, 1, step=0.125)
     turn = nc.Quat(bits=7)
@@ -164,9 +164,7 @@ class Curves:
                 return self._tumbling(key, time)
         return None
 
-    def _along(
-        self, low: float, high: float, key: tuple[str, int, str, int], time: int
-    ) -> float:
+    def _along(self, low: float, high: float, key: tuple[str, int, str, int], time: int) -> float:
         rng = self._random
         if key not in self._curves:
             shape = rng.choice((0.0, 1.0, 2.0, 3.0, 3.0))

@@ -10,9 +10,10 @@ import numpy as np
 import netcode as nc
 from netcode.declarations import Entity
 from netcode.sync.interest import ALL, All, Interest, Intervals, Keys, Viewers
+from netcode.sync.peers import Peer
 from netcode.sync.priority import Priority
 from netcode.sync.receiver import Receiver
-from netcode.sync.sender import Peer, Sender
+from netcode.sync.sender import Sender
 from netcode.transports.base import MAX_DATAGRAM
 from netcode.wire.bits import unwrap
 from netcode.wire.packets import STATE_HEADER_BYTES, StateHeader, decode_state_header
@@ -177,12 +178,12 @@ class Lab:
         *,
         up: Weather | None = None,
         receive: bool = True,
-        lose: Callable[[StateHeader], bool] | None = None,
+        lose: Callable[[int, StateHeader], bool] | None = None,
     ) -> None:
         """One broadcast: told, carried, taken in, checked and acknowledged.
 
-        ``up`` is the weather for acknowledgements, if another one; ``lose`` picks packets that
-        get lost; nothing arrives anywhere without ``receive``.
+        ``up`` is the weather for acknowledgements, if another one; ``lose`` picks packets to a
+        player that get lost; nothing arrives anywhere without ``receive``.
         """
         weather = weather or self.weather
         self.number += 1
@@ -195,7 +196,7 @@ class Lab:
             assert packets
             for data in packets:
                 assert len(data) <= MAX_DATAGRAM
-                if lose is None or not lose(decode_state_header(data)[0]):
+                if lose is None or not lose(player, decode_state_header(data)[0]):
                     client.down += [(at, data) for at in self._arrivals(weather)]
             if receive:
                 self._receive(client, weather.most_delay > 0)
@@ -221,7 +222,9 @@ class Lab:
             self.random.shuffle(due)
         for data in due:
             client.receiver.receive(data)
-            client.ledger.check()
+            client.ledger.check_newest()
+        if due:
+            client.ledger.check_history()
 
     def _acknowledge(self, client: Client, weather: Weather) -> None:
         receiver = client.receiver
@@ -265,8 +268,7 @@ def _changed(section: Section, names: list[str], place: int) -> frozenset[str]:
     """The fields of which a section says anything for the updated row at this place."""
     changed = set()
     for name, lane in zip(names, section.lanes, strict=True):
-        if lane.mode == DENSE:
-            changed.add(name)
-        elif lane.mode == SPARSE and lane.places is not None and place in lane.places:
+        listed = lane.mode == SPARSE and lane.places is not None and place in lane.places
+        if lane.mode == DENSE or listed:
             changed.add(name)
     return frozenset(changed)

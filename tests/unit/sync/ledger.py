@@ -94,11 +94,10 @@ class Ledger:
         names for this player, by class, or None for all."""
         shown = []
         for table, kept in zip(tables, frame.tables, strict=True):
-            rows = named.get(table.kind.__name__)
-            seen = np.ones(kept.size, dtype=np.bool_)
-            if rows is not None:
-                seen[:] = False
-                seen[sorted(rows)] = True
+            of_class = named.get(table.kind.__name__)
+            seen = np.full(kept.size, of_class is None, dtype=np.bool_)
+            if of_class is not None:
+                seen[sorted(of_class)] = True
             seen |= table.owner == self.player
             shown.append(np.flatnonzero(seen & (kept.life != ABSENT)))
         handles = {
@@ -125,12 +124,8 @@ class Ledger:
 
     # -- comparing ---------------------------------------------------------------------------
 
-    def check(self) -> None:
+    def check_newest(self) -> None:
         """Every single thing that the player's end holds was true when it was said."""
-        self._check_newest()
-        self._check_history()
-
-    def _check_newest(self) -> None:
         receiver, samples, layout = self.receiver, self.receiver.samples, self.history.layout
         held = [
             self._texts.lanes(table, known.lanes)
@@ -159,7 +154,7 @@ class Ledger:
             if part.kind is not PartKind.REFERENCE:
                 assert (ledger.mine[said_at, rows] == samples.controlled[here][rows]).all(), part
 
-    def _check_history(self) -> None:
+    def check_history(self) -> None:
         """Known rows are as the server had them. In the newest tick, if it is complete, also what
         is told to few, unless it is not here yet and reads as the default."""
         history, layout = self.history, self.history.layout
@@ -167,9 +162,7 @@ class Ledger:
         numbers = history.numbers[places]
         newest = history.newest
         whole = newest.number if newest is not None and newest.complete else NEVER
-        for index, (table, ledger) in enumerate(
-            zip(self.world.tables, self._tables, strict=True)
-        ):
+        for index, (table, ledger) in enumerate(zip(self.world.tables, self._tables, strict=True)):
             size, count = history.sizes[index], layout.lane_counts[index]
             row, cell = layout.row_starts[index], layout.cell_starts[index]
             life = history.life[places, row : row + size]
@@ -188,10 +181,9 @@ class Ledger:
 
     def check_equal(self, number: int) -> None:
         """The player's end holds exactly what it is to be shown now, and knows it."""
-        self.check()
-        for index, (table, ledger) in enumerate(
-            zip(self.world.tables, self._tables, strict=True)
-        ):
+        self.check_newest()
+        self.check_history()
+        for index, (table, ledger) in enumerate(zip(self.world.tables, self._tables, strict=True)):
             known, size = self.receiver.known[index], self.history.sizes[index]
             shown = ledger.life[number]
             assert (known.life == shown[:size]).all(), table.kind

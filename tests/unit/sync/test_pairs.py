@@ -63,9 +63,12 @@ def test_a_new_pair_knows_nothing_of_the_one_before() -> None:
     pairs.sent[place] = pairs.settled[place] = 9
     pairs.entered[place] = True
     pairs.drop(ints(place))
-    assert (pairs.pending[place], pairs.present[place]) == (False, False)
+    assert not pairs.pending[place]
+    assert not pairs.present[place]
     begin(pairs, ints(1), ints(2), number=20)
-    assert (pairs.said[place], pairs.mention[:, place].any(), pairs.entered[place]) == (0, False, False)
+    assert pairs.said[place] == 0
+    assert not pairs.mention[:, place].any()
+    assert not pairs.entered[place]
     assert (pairs.since[place], pairs.due_since[place]) == (20, 20)
     assert (pairs.sent[place], pairs.settled[place]) == (NEVER, NEVER)
 

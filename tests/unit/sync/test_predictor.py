@@ -85,9 +85,7 @@ def test_the_documented_order_of_operations(
     """Worked out by hand in Python's floats, which are the same everywhere."""
     bits = min(bits, 24) if wraps else bits
     span = 1 << bits
-    samples = data.draw(
-        st.lists(st.integers(0, span - 1), min_size=len(ages), max_size=len(ages))
-    )
+    samples = data.draw(st.lists(st.integers(0, span - 1), min_size=len(ages), max_size=len(ages)))
     heights = samples[:1]
     for sample in samples[1:]:
         apart = heights[-1] - sample
@@ -109,10 +107,14 @@ def test_floats_are_enough_for_the_largest_lanes(data: st.DataObject, ages: list
     samples = data.draw(
         st.lists(st.integers(0, (1 << 31) - 1), min_size=len(ages), max_size=len(ages))
     )
-    exact = sum(
-        Fraction(sample) * math.prod(other for other in ages if other != age)
-        / math.prod(other - age for other in ages if other != age)
-        for sample, age in zip(samples, ages, strict=True)
+    exact: Fraction = sum(
+        (
+            Fraction(sample)
+            * math.prod(other for other in ages if other != age)
+            / math.prod(other - age for other in ages if other != age)
+            for sample, age in zip(samples, ages, strict=True)
+        ),
+        Fraction(0),
     )
     expected = min(max(exact, Fraction(0)), Fraction((1 << 31) - 1))
     assert abs(predict(samples, ages, 31) - expected) <= Fraction(501, 1000)

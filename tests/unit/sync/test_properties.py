@@ -24,7 +24,7 @@ from netcode.world.history import LENGTH
 from tests.unit.sync.happenings import Curves, scramble, stir
 from tests.unit.sync.lab import CLEAR, DARK, IDLE_PACKET, Lab, Ship, Weather
 
-GAMES = int(os.environ.get("NETCODE_SYNC_GAMES", "40"))
+GAMES = int(os.environ.get("NETCODE_SYNC_GAMES", "15"))
 
 MOST_ROWS = 12
 """Of each class, so that a game takes tenths of a second; `grow` goes beyond."""
@@ -222,7 +222,7 @@ def end_well(lab: Lab) -> None:
 @settings(
     max_examples=GAMES,
     deadline=None,
-    derandomize=GAMES <= 40,
+    derandomize=GAMES <= 15,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(
@@ -265,25 +265,24 @@ def fleet(lab: Lab, count: int) -> Curves:
     return Curves(lab.random)
 
 
-@pytest.mark.parametrize("loss", [0.1, 0.5])
-@pytest.mark.parametrize("most_delay", [0, 3])
+@pytest.mark.parametrize(("loss", "most_delay"), [(0.1, 0), (0.4, 3)])
 def test_single_packets_of_a_tick_get_lost(loss: float, most_delay: int) -> None:
     """So many rows that each tick takes several packets, acknowledged one by one."""
     lab = Lab((Ship,), random.Random(f"{loss} {most_delay}"), clients=1)
     curves = fleet(lab, 150)
     several = 0
-    for _ in range(25):
+    for _ in range(20):
         curves.move(lab, lab.number)
         for ship in lab.random.sample(list(lab.world[Ship]), k=60):
             scramble(ship, lab, 0.3)
         lab.step(Weather(loss=loss, most_delay=most_delay, twice=0.1), up=Weather(loss=0.2))
         several += len(lab.sent[1]) > 1
-    assert several > 15
+    assert several > 12
     end_well(lab)
 
 
 @pytest.mark.parametrize("which", ["down", "up", "both"])
-@pytest.mark.parametrize("broadcasts", [1, REACH - 1, REACH, REACH + 1, LENGTH, LENGTH + 1, 64, 90])
+@pytest.mark.parametrize("broadcasts", [REACH, REACH + 1, LENGTH + 1, 70])
 def test_motion_goes_on_through_an_outage(which: str, broadcasts: int) -> None:
     lab = Lab((Ship,), random.Random(f"{which} {broadcasts}"), clients=1)
     curves = fleet(lab, 6)
@@ -304,15 +303,15 @@ def test_motion_goes_on_through_an_outage(which: str, broadcasts: int) -> None:
     end_well(lab)
 
 
-@pytest.mark.parametrize("delay", [3, REACH - 2, REACH + 2, LENGTH + 5])
+@pytest.mark.parametrize("delay", [REACH - 2, REACH + 2, LENGTH + 5])
 def test_an_acknowledgement_may_be_very_late(delay: int) -> None:
     """A round trip near and beyond what baselines reach: everything is then told in full."""
     lab = Lab((Ship,), random.Random(delay), clients=2)
     curves = fleet(lab, 8)
-    for _ in range(50):
+    for _ in range(40):
         curves.move(lab, lab.number)
         for client in lab.clients:
-            client.up = [(max(at, lab.number + delay), *rest) for at, *rest in client.up]
+            client.up = [(max(e[0], lab.number + delay), e[1], e[2], e[3]) for e in client.up]
         lab.step(Weather(loss=0.1))
     end_well(lab)
 
@@ -321,11 +320,11 @@ def test_every_predictor_is_met() -> None:
     """Curves of all kinds, and a way there with gaps: else the tests here would prove little."""
     lab = Lab((Ship,), random.Random(8), clients=1, weather=Weather(loss=0.1))
     curves = fleet(lab, 5)
-    for _ in range(150):
+    for _ in range(60):
         curves.move(lab, lab.number)
         lab.step()
     counts = [0] * len(PREDICTORS)
-    for _ in range(40):
+    for _ in range(24):
         curves.move(lab, lab.number)
         lab.step()
         coding = lab.sender.told.coding

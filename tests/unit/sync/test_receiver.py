@@ -1,23 +1,18 @@
 """The receiver's own duties: what it says it has, and what a frame of its history means."""
 
-import itertools
 import random
+from typing import Any
 
-import numpy as np
 import pytest
 
 import netcode as nc
 from netcode.errors import WireError
 from netcode.sync.baselines import WINDOW
-from netcode.sync.receiver import LATEST, MAX_AHEAD, SENT_KEPT, Receiver
+from netcode.sync.receiver import LATEST, MAX_AHEAD, SENT_KEPT
 from netcode.wire.packets import MAX_PACKETS, StateHeader
-from netcode.world.history import ABSENT, LENGTH, Frame, History
-from netcode.world.world import World
-from tests.unit.sync.lab import CLEAR, DARK, EVERY, Lab, Letter, Rock, Ship, Weather
-
-
-class Dot(nc.Entity):
-    level = nc.Int(0, 7)
+from netcode.world.history import LENGTH
+from tests.unit.sync.by_hand import level, packet, receiver
+from tests.unit.sync.lab import CLEAR, DARK, EVERY, Lab, Letter, Rock, Weather
 
 
 class Flag(nc.Entity):
@@ -25,115 +20,8 @@ class Flag(nc.Entity):
 
     height = nc.Int(0, 7)
     secret = nc.Int(0, 7, default=5, only_owner=True)
-    near = nc.Ref("Flag")
-    far = nc.Ref("Flag", only_owner=True)
-
-
-def receiver(*kinds: type[nc.Entity]) -> Receiver:
-    world = World(kinds or (Dot,))
-    return Receiver(world.tables, History(world.tables, EVERY), world.texts)
-
-
-# -- packets by hand -------------------------------------------------------------------------
-
-
-class Bits:
-    """Numbers, most significant bit first."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def put(self, value: int, width: int) -> "Bits":
-        assert 0 <= value < 1 << width
-        self.text += format(value, f"0{width}b") if width else ""
-        return self
-
-    def count(self, value: int) -> "Bits":
-        return self.put(value.bit_length(), 5).put(value, value.bit_length())
-
-    def rows(self, rows: list[int]) -> "Bits":
-        """A list of rows, with the Rice parameters 15 for gaps and 0 for runs."""
-        runs: list[list[int]] = []
-        for row in rows:
-            if runs and row == runs[-1][-1] + 1:
-                runs[-1].append(row)
-            else:
-                runs.append([row])
-        self.count(len(runs)).put(15, 4).put(0, 4)
-        ends = [-2] + [run[-1] for run in runs]
-        gaps = [run[0] - end - 2 for run, end in zip(runs, ends, strict=False)]
-        for quotient in [gap >> 15 for gap in gaps] + [len(run) - 1 for run in runs]:
-            self.put(1, quotient + 1)
-        for gap in gaps:
-            self.put(gap & 0x7FFF, 15)
-        return self
-
-    def bytes(self) -> bytes:
-        text = self.text + "0" * (-len(self.text) % 8)
-        return bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))
-
-
-def packet(
-    sequence: int,
-    tick: int,
-    *,
-    updates: dict[int, int] | None = None,
-    entries: dict[int, int] | None = None,
-    leaves: list[int] | None = None,
-    index: int = 0,
-    count: int = 1,
-    deferred: bool = False,
-    generation: int = 0,
-    age: int = 0,
-    mine: bool = False,
-    interval_code: int = 0,
-    client_packet: int = 0,
-) -> bytes:
-    """What a packet says of Dots: levels of rows that change or enter, and rows that leave."""
-    header = StateHeader(sequence, tick, index, count, deferred, client_packet, None, 0.0)
-    body = Bits()
-    updates, entries, leaves = updates or {}, entries or {}, leaves or []
-    if updates or entries or leaves:
-        body.put(0, 8).count(len(updates)).count(len(entries)).count(len(leaves))
-        if updates:
-            body.put(0b01, 2).put(0, 1).rows(list(updates))  # sparse, no flags
-            body.count(len(updates)).put(0, 4)
-            for _ in updates:
-                body.put(1, 1)
-            for level in updates.values():
-                body.put(level, 3)
-        if entries:
-            body.rows(list(entries))
-            for _ in entries:
-                body.put(generation, 15).put(interval_code, 2).put(mine, 1).put(age, 6)
-            for level in entries.values():
-                body.put(level, 3)
-        if leaves:
-            body.rows(leaves)
-    return header.encode() + body.put(255, 8).bytes()
-
-
-def level(end: Receiver, row: int = 0) -> int | None:
-    known = end.known[0]
-    if row >= len(known.life) or known.life[row] == ABSENT:
-        return None
-    return int(known.lanes[row, 0])
-
-
-def frame_at(end: Receiver, tick: int) -> Frame:
-    frame = end.history.at(tick)
-    assert frame is not None
-    return frame
-
-
-def levels(end: Receiver, row: int = 0) -> list[int | None]:
-    """What the frames say of a row, oldest first; None where it is not known to be there."""
-    said: list[int | None] = []
-    for frame in end.history:
-        kept = frame.tables[0]
-        there = row < kept.size and kept.known[row] and kept.life[row] != ABSENT
-        said.append(int(kept.lanes[row, 0]) if there else None)
-    return said
+    near: nc.Ref[Any] = nc.Ref("Flag")
+    far: nc.Ref[Any] = nc.Ref("Flag", only_owner=True)
 
 
 # -- acknowledging ---------------------------------------------------------------------------
@@ -229,174 +117,6 @@ def test_a_packet_that_builds_on_what_was_never_sent_is_refused() -> None:
     with pytest.raises(WireError, match="client packet"):
         end.receive(packet(2, 6, client_packet=2))
     assert (end.tick, end.newest_packet) == (3, 1)
-
-
-# -- epochs ----------------------------------------------------------------------------------
-
-
-def test_the_newer_value_stays_when_the_older_comes_late() -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(3, 9, updates={0: 3}))
-    end.receive(packet(2, 6, updates={0: 2}))
-    assert level(end) == 3
-    assert levels(end) == [1, 2, 3]
-    assert end.stats.late == 1
-
-
-def test_a_late_value_carries_on_up_to_the_next_one_that_was_said() -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(5, 15, updates={0: 5}))
-    assert levels(end) == [1, None, None, None, 5]
-    end.receive(packet(2, 6, updates={0: 2}))
-    for sequence in (3, 4):
-        end.receive(packet(sequence, 3 * sequence))
-    assert levels(end) == [1, 2, 2, 2, 5]
-
-
-def test_an_entry_begins_when_its_age_says() -> None:
-    """The row's former tenant had left by then: what is told of it later does not count."""
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(5, 15, entries={0: 5}, age=2, generation=1))
-    end.receive(packet(2, 6, updates={0: 2}))
-    assert (level(end), end.stats.stray) == (5, 1)
-    end.receive(packet(3, 9, entries={0: 3}, age=0, generation=1))
-    assert level(end) == 5
-    assert levels(end)[2:] == [3, None, 5]
-
-
-def test_an_entry_of_an_older_epoch_is_ignored() -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(5, 15, entries={0: 5}, generation=2))
-    end.receive(packet(3, 9, entries={0: 3}, generation=1))
-    assert (level(end), int(end.known[0].life[0])) == (5, 2)
-
-
-def test_an_entry_that_is_told_again_is_the_same_epoch() -> None:
-    end = receiver()
-    end.receive(packet(2, 6, entries={0: 2}, age=1))
-    end.receive(packet(3, 9, updates={0: 4}))
-    end.receive(packet(1, 3, entries={0: 1}, age=0))
-    assert level(end) == 4
-    assert end.stats.stray == 0
-
-
-@pytest.mark.parametrize("began", [39, 60, 100])
-def test_an_entry_that_is_told_three_times_is_one_epoch_in_any_order(began: int) -> None:
-    for order in itertools.permutations((100, 101, 102)):
-        end = receiver()
-        end.receive(packet(90, 3 * 90))
-        for number in order:
-            entries = {0: number - 100}
-            end.receive(packet(number, 3 * number, entries=entries, age=number - began))
-        assert levels(end)[-3:] == [0, 1, 2], order
-        assert (level(end), end.stats.stray) == (2, 0)
-
-
-def test_a_leave_ends_what_had_begun_before_it() -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(3, 9, leaves=[0]))
-    end.receive(packet(2, 6, updates={0: 2}))
-    assert level(end) is None
-    end.receive(packet(5, 15, entries={0: 5}, generation=1))
-    end.receive(packet(4, 12, leaves=[0]))
-    assert level(end) == 5
-    assert int(end.known[0].life[0]) == 1
-
-
-def test_a_leave_that_comes_before_the_entry_it_ends() -> None:
-    end = receiver()
-    end.receive(packet(3, 9, leaves=[4]))
-    end.receive(packet(2, 9, entries={4: 2}, age=1))
-    assert level(end, 4) is None
-    end.receive(packet(4, 12, entries={4: 3}))
-    assert level(end, 4) == 3
-
-
-def test_an_update_of_what_is_not_in_view_is_counted_and_ignored() -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(2, 6, leaves=[0]))
-    end.receive(packet(3, 9, updates={0: 1}))
-    assert level(end) is None
-    assert end.stats.stray == 1
-
-
-def test_a_tick_that_speaks_of_a_former_tenant_leaves_the_row_unknown() -> None:
-    """All of tick 6 is here, and yet: what it says of row 0 could not be used any more."""
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1, 1: 1}))
-    end.receive(packet(3, 9, entries={0: 3}, generation=1))
-    end.receive(packet(2, 6, updates={0: 2}))
-    assert (levels(end), levels(end, 1)) == ([1, None, 3], [1, 1, 1])
-
-
-# -- what silence means ----------------------------------------------------------------------
-
-
-def test_a_tick_is_complete_when_all_its_packets_are_here() -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(3, 6, index=1, count=2))
-    frame = frame_at(end, 6)
-    assert (frame.complete, frame.tables[0].known.tolist()[0]) == (False, False)
-    end.receive(packet(2, 6, index=0, count=2))
-    assert (frame.complete, frame.tables[0].known.tolist()[0]) == (True, True)
-
-
-def test_a_tick_with_something_deferred_is_never_complete() -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(2, 6, entries={1: 2}, deferred=True))
-    frame = frame_at(end, 6)
-    assert not frame.complete
-    assert frame.tables[0].known.tolist()[:2] == [False, True]
-
-
-def test_the_ticks_of_lost_packets_are_unknown() -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(4, 12))
-    assert [frame.tick for frame in end.history] == [3, 6, 9, 12]
-    assert [frame.complete for frame in end.history] == [True, False, False, True]
-    assert levels(end) == [1, None, None, 1]
-
-
-@pytest.mark.parametrize(("code", "interval"), [(0, 1), (1, 2), (2, 4), (3, 8)])
-def test_silence_means_rest_only_at_a_rows_own_broadcasts(code: int, interval: int) -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries=dict.fromkeys(range(9), 1), interval_code=code))
-    for number in range(2, 20):
-        end.receive(packet(number, 3 * number))
-    for frame in list(end.history)[1:]:
-        due = (frame.number + np.arange(9)) % interval == 0
-        assert frame.tables[0].known.tolist() == due.tolist()
-
-
-def test_what_came_into_view_later_is_not_known_at_a_tick_before() -> None:
-    end = receiver()
-    end.receive(packet(1, 3, entries={0: 1}))
-    end.receive(packet(3, 9, entries={1: 3}))
-    end.receive(packet(2, 6))
-    assert levels(end, 1) == [None, None, 3]
-
-
-def test_everything_at_rest_is_known_at_every_broadcast() -> None:
-    """As the other end really does it, for longer than the ring."""
-    lab = Lab((Ship, Rock), random.Random(1))
-    for _ in range(5):
-        lab.world.spawn(Ship)
-        lab.world.spawn(Rock)
-    lab.calm_down(2 * LENGTH)
-    for frame in lab.clients[0].history:
-        assert frame.complete
-        for kept in frame.tables:
-            assert kept.known.all()
-            assert (kept.life != ABSENT).all()
 
 
 # -- headers ---------------------------------------------------------------------------------

@@ -1,17 +1,19 @@
 """Views: which pairs begin and end, of every part, and what an entry says of them."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
 
 import netcode as nc
-from netcode.sync.interest import Interest
+from netcode.sync.interest import Interest, Viewers
 from netcode.sync.pairs import NONE, Pairs
 from netcode.sync.peers import Peer
 from netcode.sync.views import Views
 from netcode.world.history import ABSENT, History
 from netcode.world.layout import PartKind
+from netcode.world.table import Table
 from netcode.world.world import World
 
 FAR = 500.0
@@ -21,8 +23,8 @@ class Boat(nc.Entity):
     x = nc.Float(-1000, 1000, step=1)
     y = nc.Float(-1000, 1000, step=1)
     cargo = nc.Int(0, 9, only_owner=True)
-    leads = nc.Ref("Boat")
-    target = nc.Ref("Buoy", only_owner=True)
+    leads: nc.Ref[Any] = nc.Ref("Boat")
+    target: nc.Ref[Any] = nc.Ref("Buoy", only_owner=True)
 
 
 class Buoy(nc.Entity):
@@ -260,7 +262,7 @@ def test_from_everything_to_little_and_back() -> None:
     class Fog(Interest):
         thick = False
 
-        def pairs(self, table, viewers):
+        def pairs(self, table: Table[Any], viewers: Viewers) -> Any:
             return nc.Radius(100).pairs(table, viewers) if self.thick else None
 
     fog = Fog()
@@ -335,12 +337,12 @@ def test_views_are_what_the_rules_say(seed: int) -> None:
     sight.heard = seed % 3 > 0
     world = sight.world
     boats, buoys = world.table(Boat), world.table(Buoy)
-    seen_before: dict[tuple[int, str, int], bool] = {}
+    seen: dict[tuple[int, str], set[tuple[int, int]]] = {}
     for _ in range(40):
         for peer in sight.peers:
             peer.viewpoint = rng.choice([None, (rng.uniform(-200, 200), 0.0)])
         for _ in range(rng.randint(0, 4)):
-            table = rng.choice([boats, buoys])
+            table: Table[Any] = rng.choice([boats, buoys])
             rows = table.rows().tolist()
             match rng.randrange(4):
                 case 0:
@@ -357,29 +359,30 @@ def test_views_are_what_the_rules_say(seed: int) -> None:
         sight.update()
         for slot, peer in enumerate(sight.peers):
             point = sight.views.viewpoint_of_slot[slot]
-            seen: dict[str, set[int]] = {}
+            shown: dict[str, set[int]] = {}
             for name, table in (("boat", boats), ("buoy", buoys)):
-                rows = set()
+                before, seen[slot, name] = seen.get((slot, name), set()), set()
                 for row in table.rows().tolist():
+                    tenant = row, int(table.generation[row])
                     apart = float(np.hypot(table.x[row] - point[0], table.y[row] - point[1]))
-                    was = seen_before.get((slot, name, row * 100_000 + int(table.generation[row])))
-                    limit = 150 if was else 100
-                    mine = int(table.owner[row]) == peer.player
-                    if seed % 2 == 0 or mine or apart <= limit:
-                        rows.add(row)
-                seen[name] = rows
-                assert set(sight.seen(name, peer.player)) == rows
-            mine = {row for row in seen["boat"] if boats.owner[row] == peer.player}
+                    near = apart <= (150 if tenant in before else 100)
+                    if seed % 2 == 0 or near or table.owner[row] == peer.player:
+                        seen[slot, name].add(tenant)
+                shown[name] = {row for row, _ in seen[slot, name]}
+                assert set(sight.seen(name, peer.player)) == shown[name]
+            leads, target, mine = set(), set(), set()
+            for row in shown["boat"]:
+                boat = boats.at(row)
+                assert boat is not None
+                if boat.leads is not None and boat.leads._row in shown["boat"]:
+                    leads.add(row)
+                if boats.owner[row] == peer.player:
+                    mine.add(row)
+                    if boat.target is not None and boat.target._row in shown["buoy"]:
+                        target.add(row)
             assert set(sight.seen("cargo", peer.player)) == mine
-            leads = {r for r in seen["boat"] if (b := boats.at(r)) and b.leads and b.leads._row in seen["boat"]}
             assert set(sight.seen("leads", peer.player)) == leads
-            target = {r for r in mine if (b := boats.at(r)) and b.target and b.target._row in seen["buoy"]}
             assert set(sight.seen("target", peer.player)) == target
-            for key in [key for key in seen_before if key[0] == slot]:
-                del seen_before[key]
-            for name, table in (("boat", boats), ("buoy", buoys)):
-                for row in seen[name]:
-                    seen_before[slot, name, row * 100_000 + int(table.generation[row])] = True
         living = sight.pairs.entity[: sight.pairs.used]
         present = sight.pairs.present[: sight.pairs.used]
         assert (sight.views.life[living[present]] != ABSENT).all()

@@ -1,5 +1,7 @@
 """History: a ring of quantised ticks."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ class Stone(nc.Entity):
 
     grade = nc.Int(0, 9)
     secret = nc.Int(0, 9, only_owner=True)
-    near = nc.Ref("Stone")
+    near: nc.Ref[Any] = nc.Ref("Stone")
 
 
 def grades(history: History, tick: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 import enum
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +21,9 @@ class Rank(enum.Enum):
 class Crew(nc.Entity):
     secret = nc.Int(0, 9, only_owner=True)
     x = nc.Float(0, 1, step=0.5)
-    boss = nc.Ref("Crew")
+    boss: nc.Ref[Any] = nc.Ref("Crew")
     spin = nc.Quat(bits=6)
-    hidden = nc.Ref("Crew", only_owner=True)
+    hidden: nc.Ref[Any] = nc.Ref("Crew", only_owner=True)
     at = nc.Vec2(0, 10, step=1, only_owner=True)
     name = nc.Text(max_bytes=5)
     heading = nc.Angle(bits=7)
