@@ -171,6 +171,8 @@ class Host:
 
     def explain(self, player: Player, entity: Entity) -> Explanation:
         """Why an entity was or was not sent to a player in the last broadcast."""
+        if not player.connected:
+            return Explanation("gone", f"{player.name} has left: {player.left_because}")
         table = self.world.table(type(entity))
         if entity.alive and entity._table is not table:
             raise UsageError(f"{entity!r} lives in another world: explain one of the server's")
@@ -178,7 +180,9 @@ class Host:
         return explain(self._sender, player.peer, self.world.tables.index(table), row)
 
     def state_stats(self, player: Player) -> StateStats:
-        """What the state sent to a player is made of."""
+        """What the state sent to a player is made of; nothing once the player has left."""
+        if not player.connected:
+            return StateStats()
         return state_stats(self._sender, player.peer, player.budget.rate, player.budget.held_back)
 
     # -- a tick ------------------------------------------------------------------------------
@@ -196,7 +200,8 @@ class Host:
         for player in list(self.guests):
             inputs = player.inputs.consume(self.tick, self.stats)
             for entity in player.entities:
-                simulate_entity(self.protocol, entity, inputs, step)
+                if entity.alive:  # the one before may have despawned it
+                    simulate_entity(self.protocol, entity, inputs, step)
         for handler in self.on_tick:
             handler(step)
         if self.tick % self.broadcast_every == 0:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from netcode.core.inputs import InputBuffer
 from netcode.core.messaging import Mailbox, Reply
 from netcode.core.stats import ServerStats
@@ -12,6 +14,7 @@ from netcode.link.link import Link
 from netcode.link.session import Session
 from netcode.protocol import Protocol
 from netcode.sync.budget import BudgetControl
+from netcode.sync.interest import position_names
 from netcode.sync.peers import Peer
 from netcode.wire.bits import unwrap
 from netcode.wire.packets import InputPacket
@@ -54,6 +57,7 @@ class Player:
         self._entities: list[Entity] = []
         self.newest_packet = 0
         self._earliness = 0.0
+        self._viewpoint: tuple[float, ...] | None = None
 
     @property
     def rtt(self) -> float:
@@ -78,8 +82,11 @@ class Player:
     def control(self, entity: Entity) -> None:
         """Give the player control of an entity: its inputs move it, and its client predicts it.
 
-        Raises `UsageError` for an entity that is gone or that another player controls.
+        Raises `UsageError` for an entity that is gone or that another player controls, and once
+        the player has left.
         """
+        if not self.connected:
+            raise UsageError(f"{self.name} has left and controls nothing any more")
         table = self._table_of(entity)
         owner = int(table.owner[entity._row])
         if owner not in (NOBODY, self.id):
@@ -104,14 +111,24 @@ class Player:
 
     @property
     def viewpoint(self) -> tuple[float, ...] | None:
-        """Where the player looks from, (x, y) or (x, y, z); None follows the first entity."""
-        return self.peer.viewpoint
+        """Where the player looks from, (x, y) or (x, y, z); None follows the first entity with a
+        position, in the order of taking control."""
+        return self._viewpoint
 
     @viewpoint.setter
     def viewpoint(self, point: tuple[float, ...] | None) -> None:
         if point is not None and not 2 <= len(point) <= 3:
             raise UsageError(f"a viewpoint has two or three numbers, not {point!r}")
-        self.peer.viewpoint = None if point is None else tuple(float(part) for part in point)
+        self._viewpoint = None if point is None else tuple(float(part) for part in point)
+
+    def _place(self) -> tuple[float, ...] | None:
+        """Where the first entity is that has a position."""
+        for entity in self.entities:
+            names = position_names(type(entity))
+            if names:
+                table, row = self._table_of(entity), entity._row
+                return tuple(float(x) for name in names for x in np.ravel(table[name][row]))
+        return None
 
     @property
     def groups(self) -> frozenset[int]:
@@ -191,6 +208,7 @@ class Player:
         link = self.link
         rate = self.budget.review(now, link.rtt, self.peer.loss, link.transport.backlog())
         self.peer.budget = round(rate / broadcast_rate)
+        self.peer.viewpoint = self._viewpoint or self._place()
         self.peer.input_tick = self.inputs.consumed_tick
         self.peer.earliness = self._earliness / tick_rate
         # An acknowledgement waits for the client's next packet, and then for the next broadcast.

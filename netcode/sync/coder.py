@@ -16,8 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.sync.baselines import HOLD, Patterns
-from netcode.sync.residuals import Choice, Residuals, spread
-from netcode.wire.bits import Ints, counted, edges, lengths, rice_cost, rice_parameter, sizes
+from netcode.sync.residuals import Choice, Residuals
+from netcode.wire.bits import (
+    Ints,
+    counted,
+    edges,
+    lengths,
+    rice_cost,
+    rice_parameter,
+    sizes,
+    spread,
+)
+from netcode.wire.state_reader import (
+    DENSE,
+    EXACT,
+    PARAMETER_BITS,
+    PREDICTOR_BITS,
+    REST,
+    SPARSE,
+)
 from netcode.wire.state_writer import K_BITS, ROW_BITS, StateWriter, text_stream
 from netcode.world.history import History
 from netcode.world.layout import LaneTraits
@@ -26,16 +43,9 @@ Bools = NDArray[np.bool_]
 Encoded = Callable[[int], bytes]
 """From the number of a text to its bytes."""
 
-REST, SPARSE, DENSE = 0, 1, 2
-"""How a segment is said."""
-
-EXACT = 31
-"""Stands for the Rice parameter when every residual of a segment is 0."""
 MAX_K = 30
 
-_PREDICTOR_BITS = 3
-_PARAMETER_BITS = 5
-LANE_BITS = 2 + _PREDICTOR_BITS + _PARAMETER_BITS
+LANE_BITS = 2 + PREDICTOR_BITS + PARAMETER_BITS
 """What the description of a dense segment takes."""
 _SPARSE_OVERHEAD = 2 + 5 + 6 + K_BITS
 
@@ -265,7 +275,7 @@ class Coding:
         segments = spread(self.group_first[group], self.group_lanes[group])
         of = np.repeat(own, self.group_lanes[group])
         mode, k = self.mode[segments], self.k[segments]
-        dense = self.predictor[segments] << _PARAMETER_BITS | k
+        dense = self.predictor[segments] << PARAMETER_BITS | k
         writer.put(
             of,
             np.where(mode == DENSE, dense, 1),

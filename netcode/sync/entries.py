@@ -8,8 +8,7 @@ import numpy as np
 from netcode.fields import Text
 from netcode.sync.coder import write_values
 from netcode.sync.pairs import Pairs
-from netcode.sync.residuals import spread
-from netcode.wire.bits import Ints
+from netcode.wire.bits import Ints, spread
 from netcode.wire.state_writer import StateWriter
 from netcode.world.history import LENGTH, History
 from netcode.world.table import Table

@@ -86,6 +86,8 @@ def explain(sender: Sender, peer: Peer, table: int, row: int) -> Explanation:
 
 def _why_not(sender: Sender, peer: Peer, table: Table[Any], row: int) -> list[str]:
     viewpoint = sender.views.viewpoint_of_slot[peer.slot : peer.slot + 1]
+    if len(viewpoint) == 0:  # there was no broadcast since this player joined
+        viewpoint = np.full((1, 3), np.nan)
     viewers = Viewers(
         players=np.array([peer.player], dtype=np.int64),
         viewpoints=viewpoint,

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netcode.declarations import Entity
 from netcode.errors import UsageError
 from netcode.fields import Enum, Float, Int
-from netcode.sync.grid import Floats, Numbers, near, spans
+from netcode.sync.grid import Floats, Numbers, near
 from netcode.sync.policy import (
     ALL,
     All,
@@ -26,6 +27,7 @@ from netcode.sync.policy import (
     ascending,
 )
 from netcode.vectors import Vec2, Vec3
+from netcode.wire.bits import spread
 from netcode.world.table import NOBODY, Table
 
 __all__ = [
@@ -229,15 +231,22 @@ def positions(table: Table[Any]) -> Floats | None:
     return None if axes is None else np.stack(axes, axis=1)
 
 
+def position_names(kind: type[Entity]) -> tuple[str, ...]:
+    """The fields that say where an entity of this class is: ``position``, or x, y (and z)."""
+    fields = {field.name: field for field in kind.fields}
+    if isinstance(fields.get("position"), (Vec2, Vec3)):
+        return ("position",)
+    if not all(isinstance(fields.get(name), (Float, Int)) for name in "xy"):
+        return ()
+    return tuple("xyz" if isinstance(fields.get("z"), (Float, Int)) else "xy")
+
+
 def _axes(table: Table[Any]) -> list[Floats] | None:
     """The positions as one column for each axis."""
-    fields = {field.name: field for field in table.fields}
-    if isinstance(fields.get("position"), (Vec2, Vec3)):
+    names = position_names(table.kind)
+    if names == ("position",):
         return list(table["position"].T)
-    if not all(isinstance(fields.get(name), (Float, Int)) for name in "xy"):
-        return None
-    names = "xyz" if isinstance(fields.get("z"), (Float, Int)) else "xy"
-    return [table[name].astype(np.float64, copy=False) for name in names]
+    return [table[name].astype(np.float64, copy=False) for name in names] or None
 
 
 def _of_value(
@@ -259,7 +268,7 @@ def _of_value(
     rows = rows.take(kind.argsort(kind="stable"))
     counts = np.bincount(kind, minlength=len(wanted))
     starts = counts.cumsum() - counts
-    place = spans(starts[which], counts[which])
+    place = spread(starts[which], counts[which])
     return ascending((who * table_rows).repeat(counts[which]) + rows.take(place))
 
 

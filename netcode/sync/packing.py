@@ -27,6 +27,9 @@ from netcode.world.table import Table
 PACKET_BITS = (MAX_DATAGRAM - STATE_HEADER_BYTES - 1) * 8
 """Bits for sections in one packet; a byte is kept for the part number that closes it."""
 
+LEAST_SHRINK = 0.1
+"""An estimate is never so far off."""
+
 _SECTION_BITS = 80
 """About what a section takes besides its rows and lanes."""
 
@@ -81,6 +84,8 @@ class Packing:
                 continue
             bodies = self._write(told, index, packet)
             if max(map(len, bodies)) > MAX_DATAGRAM - STATE_HEADER_BYTES:
+                if shrink < LEAST_SHRINK:
+                    raise AssertionError("one entity does not fit into a packet")
                 shrink *= 0.9  # the estimate of the lists of rows was too low
             elif not self._lower(limit, peers, slot[index], packet, bodies):
                 return index, packet, bodies

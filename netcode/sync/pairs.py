@@ -2,7 +2,8 @@
 
 A slab of parallel arrays. A pair keeps its place from entering to the acknowledged leave; `where`
 finds it by peer and entity. Time and memory grow with the pairs in view; `where` alone is an int32
-for every peer and entity, never walked as a whole.
+for every peer and entity, never walked as a whole. What leaves the view before it was told is
+forgotten, with the time that it has waited.
 """
 
 from typing import Any
@@ -163,7 +164,10 @@ class Pairs:
         """A new epoch: nothing that was acknowledged before counts."""
         self.present[places] = True
         self.attributes[places] = attributes
-        self.since[places] = self.due_since[places] = number
+        self.since[places] = number
+        # Whoever waits already keeps the place in the order.
+        waits = self.pending[places]
+        self.due_since[places] = np.where(waits, self.due_since[places], number)
         self.entered[places] = False
         self.pending[places] = True
         self.settled[places] = self.sent[places] = NEVER
@@ -183,8 +187,9 @@ class Pairs:
         self.drop(places[unheard])
         places = places[~unheard]
         self.present[places] = self.entered[places] = False
+        waits = self.pending[places]
+        self.due_since[places] = np.where(waits, self.due_since[places], number)
         self.pending[places] = True
-        self.due_since[places] = number
         self._unsay(places)
 
     def _unsay(self, places: Ints) -> None:

@@ -21,7 +21,8 @@ class Peer:
     slot: int
     """Where this peer stands in the arrays."""
     viewpoint: tuple[float, ...] | None = None
-    """Where the player looks from; None follows the first entity that the player controls."""
+    """Where the player looks from; None follows an entity that the player controls: of the first
+    class that has positions, the lowest row."""
     groups: frozenset[int] = frozenset()
     """Groups that the player has joined, for the policy `Groups`."""
     budget: int | None = None

@@ -6,9 +6,10 @@ budget is exceeded; nothing accumulates and nothing is touched in between. The m
 sent until the budget is spent.
 
 **How long a pair can wait.** Let a peer have at most N pairs waiting at any time, let at least M
-of them fit into the budget (budget / largest pair), let r be the largest weight divided by the
-smallest (at most `MAX_WEIGHT`), and K = N / M rounded up. Then no pair waits for more than
-(r + 1)·K broadcasts.
+of them be sent at each broadcast (what fits into the budget; one always), let r be the largest
+weight divided by the smallest (at most `MAX_WEIGHT`), and K = N / M rounded up. Then no pair waits
+for more than (r + 1)·K of the broadcasts at which it competes: all of them since it came into view
+or changed; of a pair that is told at every n-th broadcast only, those.
 
 Proof: suppose that pair p has waited for A > (r + 1)·K broadcasts. In each of the last K of them
 at least M others were sent before it, each at least as urgent: weight × age ≥ weight of p × age of

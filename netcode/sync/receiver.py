@@ -66,6 +66,10 @@ class Receiver:
         self.earliness = 0.0
         self.stats = ReceiverStats()
         self._sent: dict[int, tuple[int, int]] = {}
+        self._heard_then: dict[int, int] = {}
+        """The newest broadcast of which anything had arrived, by client packet."""
+        self._forgotten = -1
+        """The same for the newest client packet that is not kept any more."""
         self._newest_sent = 0
         self._first_packet = np.zeros(LENGTH, dtype=np.int64)
         self._packets_of = np.zeros(LENGTH, dtype=np.int64)
@@ -89,7 +93,9 @@ class Receiver:
         bits = max(0, min(WINDOW, self.newest_packet - first))
         self._sent[client_packet] = self.newest_packet, self.window & ((1 << bits) - 1)
         self._newest_sent = client_packet
-        self._sent.pop(client_packet - SENT_KEPT, None)
+        self._heard_then[client_packet] = newest
+        if self._sent.pop(client_packet - SENT_KEPT, None) is not None:
+            self._forgotten = self._heard_then.pop(client_packet - SENT_KEPT)
         return self._sent[client_packet]
 
     def receive(self, data: bytes) -> int:
@@ -104,7 +110,13 @@ class Receiver:
         acknowledged = self._acknowledged(header)
         self.stats.packets += 1
         newest = self.history.newest_number
-        if number <= newest and (number < newest - LATEST or self.history.at(header.tick) is None):
+        named = unwrap(header.client_packet, self._newest_sent)
+        # What it shared is forgotten: its baselines cannot be known.
+        lost = named and named not in self._sent and number - REACH <= self._forgotten
+        late = number <= newest and (
+            number < newest - LATEST or self.history.at(header.tick) is None
+        )
+        if lost or late:
             self.stats.too_late += 1
             return header.tick
         if not self._note_packet(header.sequence):
@@ -160,7 +172,6 @@ class Receiver:
             return table
         if named > self._newest_sent:
             raise WireError(f"client packet {named} has not been sent yet")
-        # All that a packet acknowledged which is not kept any more is out of reach.
         newest, window = self._sent.get(named, (0, 0))
         if newest == 0:
             return table

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from netcode.sync.baselines import HOLD, PREDICTORS, REACH, SAMPLES, Patterns
 from netcode.sync.predictor import extrapolate, extrapolate_wrapping, zigzag
-from netcode.wire.bits import Ints, edges, lengths, sizes
+from netcode.wire.bits import Ints, edges, lengths, sizes, spread
 from netcode.world.history import LENGTH, History
 
 Bools = NDArray[np.bool_]
@@ -28,16 +28,9 @@ DENSE_KEYS = 1 << 19
 sorting does."""
 
 
-def spread(starts: Ints, counts: Ints) -> Ints:
-    """The numbers starts[i] … starts[i] + counts[i] - 1, for all i in a row."""
-    ends = counts.cumsum()
-    spread_out = np.arange(int(ends[-1]) if len(ends) else 0)
-    spread_out += (starts - ends + counts).repeat(counts)
-    return spread_out
-
-
 class Choice:
-    """The predictor in use, by the age of the newest shared value and by lane of all parts."""
+    """The predictor in use, by lane of all parts and by the age of the newest broadcast that the
+    peer has acknowledged; 0 stands for none in reach."""
 
     def __init__(self, lanes: int) -> None:
         self.table = np.full((REACH + 1, lanes), 1)

@@ -24,6 +24,9 @@ from netcode.world.layout import PartKind
 from netcode.world.table import Table
 
 _NEVER = -(1 << 30)
+UNSEEN_KEPT = 4_096
+"""Rows that are remembered to have left before anything else of them came. Only entries that are
+under way at that moment could be taken for new ones, so few would do."""
 
 
 class Samples:
@@ -64,6 +67,8 @@ class Samples:
         self._said_at = np.full(entities, _NEVER, dtype=np.int64)
         self._mention = np.zeros((LENGTH, entities), dtype=np.uint8)
         self.newest = np.zeros(layout.cells, dtype=np.int32)
+        self._unseen: dict[tuple[int, int], int] = {}
+        """By part and row beyond all that have entered: when it was said to leave."""
         self.strays = 0
         """Samples that came after their row's epoch had ended."""
         self._strays: list[list[tuple[int, Ints]]] = [[] for _ in range(LENGTH)]
@@ -73,11 +78,10 @@ class Samples:
         history = self.history
         moved = False
         for section in sections:
-            rows = np.concatenate([section.entered[-1:], section.left[-1:]])
-            if len(rows):
+            if len(section.entered):
                 table = history.layout.parts[section.part].table
                 old = history.layout.cell_starts, history.sizes.copy()
-                if history.fit(table, int(rows.max()) + 1):
+                if history.fit(table, int(section.entered[-1]) + 1):
                     self._move(*old)
                     moved = True
         if moved:
@@ -262,6 +266,10 @@ class Samples:
             if kind.text is not None:
                 values[:, lane] = np.array(texts, dtype=np.int64)[values[:, lane]]
         since = number - section.age
+        for row in rows.tolist() if self._unseen else ():
+            entity = int(layout.first[part]) + row
+            left = self._unseen.pop((part, row), _NEVER)
+            self._left[entity] = max(int(self._left[entity]), left)
         held = self.life[entities] != ABSENT
         same = (
             held
@@ -381,9 +389,15 @@ class Samples:
 
     def _leave(self, section: Section, number: int) -> None:
         rows, part = section.left, section.part
+        layout = self.history.layout
+        room = self.history.sizes[layout.parts[part].table]
+        for row in rows[rows >= room][:UNSEEN_KEPT].tolist():
+            self._unseen[part, row] = number
+            if len(self._unseen) > UNSEEN_KEPT:
+                del self._unseen[next(iter(self._unseen))]
+        rows = rows[rows < room]
         if len(rows) == 0:
             return
-        layout = self.history.layout
         entities = int(layout.first[part]) + rows
         held = self.life[entities] != ABSENT
         gone = held & (number > self._since[entities])

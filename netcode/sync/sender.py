@@ -14,8 +14,8 @@ One pass over arrays of (peer, entity) pairs, for all peers and all classes at o
 An entry, a change and a leave are repeated until a packet that carried them is acknowledged. So
 the first packet that arrives after a loss makes right what it carries, and no order matters.
 
-Cost: about 250 numpy calls whatever the number of peers and classes, then about 0.5 µs for each
-pair that is due.
+Cost: about 600 calls of numpy whatever the number of peers, some 15 more for each class, then about
+1 µs for each pair that is due.
 """
 
 from collections.abc import Sequence
@@ -283,8 +283,7 @@ class Sender:
         slot, entity = pairs.slot[places], pairs.entity[places]
         update = np.flatnonzero(what == UPDATE)
         coding = self._code(number, slot[update], entity[update], masks[update])
-        heavy = self._too_heavy(coding, update)
-        if len(heavy):
+        while len(heavy := self._too_heavy(coding, update)):  # the codes of others may change
             what[heavy] = ENTER
             old = places[heavy]
             pairs.renew(old[number - pairs.since[old] > MAX_AGE], number)

@@ -372,16 +372,27 @@ class Views:
         targets = start + np.where(alive, rows, 0)
         alive &= self.life[targets] == handles[sources] >> ROW_BITS
         sources, targets = sources[alive], targets[alive]
-        told, seen = pairs.where[:, public + sources], pairs.where[:, targets]
-        visible = (told != NONE) & (seen != NONE) & pairs.present[told] & pairs.present[seen]
+        pointing = np.full(size, -1, dtype=np.int64)
+        pointing[sources] = targets
+        # From the pairs in view, since most entities are in nobody's view.
+        used = pairs.used
+        held = pairs.entity[:used]
+        present = pairs.present[:used]
+        told = (present & (held >= public) & (held < public + size)).nonzero()[0]
         if described.only_owner:
-            visible &= pairs.attributes[told] & 1 == 1
-        slots, chosen = np.nonzero(visible)
-        self._enter(slots, first + sources[chosen], number)
-        pairs.stamp[pairs.where[slots, first + sources[chosen]]] = number
-        places = pairs.where[:, first : first + size]
-        places = places[places != NONE].astype(np.int64)
-        pairs.end(places[pairs.present[places] & (pairs.stamp[places] != number)], number)
+            told = told[pairs.attributes[told] & 1 == 1]
+        source = held[told] - public
+        told, source = told[pointing[source] >= 0], source[pointing[source] >= 0]
+        slots = pairs.slot[told]
+        seen = pairs.where[slots, pointing[source]]
+        visible = (seen != NONE) & pairs.present[seen]
+        slots, source = slots[visible], source[visible]
+        self._enter(slots, first + source, number)
+        pairs.stamp[pairs.where[slots, first + source]] = number
+        used = pairs.used
+        held = pairs.entity[:used]
+        mine = pairs.present[:used] & (held >= first) & (held < first + size)
+        pairs.end((mine & (pairs.stamp[:used] != number)).nonzero()[0], number)
         if len(slots):
             self._referring.add(part.number)
         else:

@@ -55,6 +55,14 @@ def sizes(starts: Ints, total: int) -> Ints:
     return ends
 
 
+def spread(starts: Ints, counts: Ints) -> Ints:
+    """The numbers starts[i] … starts[i] + counts[i] - 1, for all i in a row."""
+    ends = counts.cumsum()
+    spread_out = np.arange(int(ends[-1]) if len(ends) else 0)
+    spread_out += (starts - ends + counts).repeat(counts)
+    return spread_out
+
+
 def lengths(values: Ints) -> Ints:
     """The number of binary digits of each value below 2**31; 0 for 0."""
     return np.frexp(values.astype(np.float64))[1].astype(np.int64)
@@ -123,10 +131,14 @@ class BitReader:
         """Bits that have not been read."""
         return self._size - self._at
 
-    def _skip(self, bits: int) -> int:
-        """Go on by this many bits; where they begin."""
+    def expect(self, bits: int) -> None:
+        """Raise `WireError` unless so many bits are left: before room is made for many numbers."""
         if bits > self.left:
             raise WireError(f"the packet ends where {bits} more bits should be")
+
+    def _skip(self, bits: int) -> int:
+        """Go on by this many bits; where they begin."""
+        self.expect(bits)
         at = self._at
         self._at += bits
         return at

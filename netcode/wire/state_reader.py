@@ -16,9 +16,12 @@ from netcode.wire.bits import BitReader, Ints
 from netcode.wire.state_writer import END, K_BITS, ROW_BITS
 
 REST, SPARSE, DENSE = 0, 1, 2
+"""How a lane of the updated rows is said."""
+
 EXACT = 31
-_PREDICTOR_BITS = 3
-_PARAMETER_BITS = 5
+"""Stands for the Rice parameter when every residual of a lane is 0."""
+PREDICTOR_BITS = 3
+PARAMETER_BITS = 5
 MAX_AGE = 63
 """The oldest age that an entry can tell: the server begins older epochs anew."""
 
@@ -81,7 +84,7 @@ _NO_FLAGS = np.zeros(0, dtype=np.bool_)
 
 
 def read_body(data: bytes, parts: Sequence[list[LaneKind]], sizes: Sequence[int]) -> list[Section]:
-    """The sections of a body. ``sizes`` are the rows of each part that have ever been entered.
+    """The sections of a body. ``sizes`` are the rows of each part that have room.
 
     Raises `WireError`. Rows that are updated must have been entered once, so that the work is
     bounded by what has honestly been told.
@@ -126,6 +129,7 @@ def _read_section(part: int, body: BitReader, lanes: list[LaneKind], size: int) 
 def _read_rows(body: BitReader, count: int, size: int) -> Ints:
     """A list of ``count`` rows below ``size``, ascending."""
     runs = body.read_counted()
+    body.expect(2 * runs)
     k_gap, k_run = body.read_one(K_BITS), body.read_one(K_BITS)
     if not 0 < runs <= count:
         raise WireError(f"{runs} runs of {count} rows")
@@ -153,8 +157,8 @@ def _read_updates(
                 lane.mode = SPARSE
             else:
                 lane.mode = DENSE
-                lane.predictor = body.read_one(_PREDICTOR_BITS)
-                parameter = body.read_one(_PARAMETER_BITS)
+                lane.predictor = body.read_one(PREDICTOR_BITS)
+                parameter = body.read_one(PARAMETER_BITS)
                 if kind.text is not None:
                     raise WireError("a text has no residual")
         section.lanes.append(lane)
@@ -165,6 +169,7 @@ def _read_updates(
     open_rows = count - int(np.count_nonzero(section.exact))
     coded = [i for i, parameter in enumerate(parameters) if parameter != EXACT]
     if coded and open_rows:
+        body.expect(len(coded) * open_rows)
         k = np.repeat([parameters[i] for i in coded], open_rows)
         raw = np.repeat([lanes[i].bits for i in coded], open_rows)
         codes = body.read_rice(k, raw).reshape(len(coded), open_rows)
@@ -186,6 +191,7 @@ def _read_sparse(
         sizes.append(said)
         parameters.append(body.read_one(K_BITS))
     total = sum(sizes)
+    body.expect(total)
     gaps = body.read_rice(np.repeat(parameters, sizes), np.full(total, ROW_BITS))
     widths = [8 if lanes[i].text is not None else lanes[i].bits for i in sparse]
     values = body.read_widths(np.repeat(widths, sizes))

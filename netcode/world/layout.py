@@ -126,7 +126,7 @@ class LaneTraits:
 
 
 class Layout:
-    """Where parts, rows and cells stand, for tables with room for ``rooms`` rows each."""
+    """Where parts, rows and cells stand, for tables with room for ``self.rooms`` rows each."""
 
     def __init__(self, tables: Sequence[Table[Any]]) -> None:
         self.parts = parts_of(tables)

@@ -136,7 +136,7 @@ class Table(Generic[E]):
         return self._views[row]
 
     def spawn(self, /, **values: Any) -> E:
-        """A new entity in a free row. Raises `UsageError` when all 65,536 rows are taken."""
+        """A new entity in a free row. Raises `UsageError` when all 65,535 rows are taken."""
         unknown = values.keys() - {field.name for field in self.fields}
         if unknown:
             raise UsageError(unknown_field(self.kind, min(unknown)))
@@ -186,8 +186,8 @@ class Table(Generic[E]):
             row = self._free.popleft()
             if not self._alive[row]:
                 return row
-        if self.size == MAX_ROWS:
-            raise UsageError(f"no more than {MAX_ROWS} {self.kind.__name__} at once")
+        if self.size == MAX_ROWS - 1:  # a section of a packet counts to this
+            raise UsageError(f"no more than {MAX_ROWS - 1} {self.kind.__name__} at once")
         return self.size
 
     def read(self, row: int, field: Field[Any]) -> Any:

@@ -24,7 +24,7 @@ from netcode.world.history import LENGTH
 from tests.unit.sync.happenings import Curves, scramble, stir
 from tests.unit.sync.lab import CLEAR, DARK, IDLE_PACKET, Lab, Ship, Weather
 
-GAMES = int(os.environ.get("NETCODE_SYNC_GAMES", "15"))
+GAMES = int(os.environ.get("NETCODE_SYNC_GAMES", "12"))
 
 MOST_ROWS = 12
 """Of each class, so that a game takes tenths of a second; `grow` goes beyond."""
@@ -222,7 +222,7 @@ def end_well(lab: Lab) -> None:
 @settings(
     max_examples=GAMES,
     deadline=None,
-    derandomize=GAMES <= 15,
+    derandomize=GAMES <= 12,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(

@@ -106,8 +106,18 @@ def test_a_packet_that_builds_on_a_client_packet_of_long_ago_is_understood() -> 
     end.receive(packet(1, 3, entries={0: 1}))
     for number in range(1, 3 * SENT_KEPT):
         end.acknowledge(number)
-    end.receive(packet(2, 6, entries={0: 2}, age=1, client_packet=1))
+    end.receive(packet(20, 3 * 20, entries={0: 2}, age=19, client_packet=1))
     assert level(end) == 2
+
+
+def test_a_packet_whose_baselines_are_forgotten_is_not_taken() -> None:
+    """With few broadcasts and many client packets, what was shared would still be in reach."""
+    end = receiver()
+    end.receive(packet(1, 3, entries={0: 1}))
+    for number in range(1, 3 * SENT_KEPT):
+        end.acknowledge(number)
+    end.receive(packet(2, 6, updates={0: 2}, client_packet=1))
+    assert (level(end), end.newest_packet, end.stats.too_late) == (1, 1, 1)
 
 
 def test_a_packet_that_builds_on_what_was_never_sent_is_refused() -> None:

@@ -84,11 +84,11 @@ def test_a_full_table_says_so() -> None:
         on = nc.Bool()
 
     table = World([Bit]).table(Bit)
-    table.place(MAX_ROWS - 1, 0)
-    with pytest.raises(UsageError, match="no more than 65536 Bit"):
+    table.place(MAX_ROWS - 2, 0)
+    with pytest.raises(UsageError, match="no more than 65535 Bit"):
         table.spawn()
-    table.despawn(MAX_ROWS - 1)
-    assert table.spawn()._row == MAX_ROWS - 1
+    table.despawn(MAX_ROWS - 2)
+    assert table.spawn()._row == MAX_ROWS - 2
 
 
 # -- despawning and iterating ----------------------------------------------------------------
