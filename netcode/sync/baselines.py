@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from netcode.wire.bits import Ints
 from netcode.wire.packets import MAX_PACKETS
 
 REACH = 15
@@ -49,7 +50,6 @@ with (2, 3) and 3.6 with neighbouring samples; an object on a large circle 3.5 w
 HOLD = 0
 """The number of the predictor that repeats the newest baseline."""
 
-Ints = NDArray[np.int64]
 Mask = NDArray[np.uint16]
 """Bit i is set if the value of i + 1 broadcasts ago is shared."""
 

@@ -14,7 +14,6 @@ from netcode.sync.interest import Viewers
 from netcode.sync.pairs import NONE
 from netcode.sync.peers import ENTER, LEAVE, Peer
 from netcode.sync.sender import Sender
-from netcode.sync.views import INTERVALS
 from netcode.world.history import ABSENT
 from netcode.world.layout import PartKind
 from netcode.world.table import Table
@@ -100,7 +99,7 @@ def _why_not(sender: Sender, peer: Peer, table: Table[Any], row: int) -> list[st
 
 def _in_view(sender: Sender, peer: Peer, table: int, entity: int, place: int) -> Explanation:
     pairs, told, layout = sender.pairs, sender.told, sender.history.layout
-    interval = INTERVALS[int(pairs.attributes[place]) >> 1 & 3]
+    interval = int(pairs.interval(np.array([place]))[0])
     number = sender.number
     kin = [
         int(layout.first[p.number]) + int(layout.row_of[entity])

@@ -18,7 +18,7 @@ from netcode.sync.peers import ENTER, LEAVE, UPDATE, Peer, Told
 from netcode.sync.priority import MAX_WEIGHT, Priority
 from netcode.sync.views import Views
 from netcode.transports.base import MAX_DATAGRAM
-from netcode.wire.bits import Ints, edges, lengths, sizes
+from netcode.wire.bits import Ints, counted, edges, lengths, sizes
 from netcode.wire.packets import MAX_PACKETS, STATE_HEADER_BYTES
 from netcode.wire.state_writer import StateWriter
 from netcode.world.history import History
@@ -62,10 +62,7 @@ class Packing:
         Sets ``told.chosen`` and ``told.urgency`` if not all are sent.
         """
         slot, entity = told.slot, told.entity
-        room = PACKET_BITS
-        for peer in peers:
-            if peer.budget is not None:
-                room = min(room, 8 * (peer.budget - STATE_HEADER_BYTES - 1))
+        room = min(PACKET_BITS, *(_room(peer) for peer in peers))
         if self._at_most(told) <= room:
             packet = np.zeros(len(slot), dtype=np.int64)
             index = np.arange(len(slot))
@@ -149,11 +146,9 @@ class Packing:
 
     def _limits(self, peers: Sequence[Peer]) -> NDArray[np.float64]:
         """Bits for sections that each slot may be sent."""
-        limit = np.full(len(self._pairs.where), float(MAX_PACKETS * PACKET_BITS))
+        limit = np.zeros(len(self._pairs.where))
         for peer in peers:
-            if peer.budget is not None:
-                room = 8 * peer.budget - 8 * (STATE_HEADER_BYTES + 1)
-                limit[peer.slot] = min(limit[peer.slot], room)
+            limit[peer.slot] = _room(peer)
         # Cutting leaves gaps at the end of each packet.
         return np.where(limit > PACKET_BITS, limit * 0.9, limit)
 
@@ -246,11 +241,10 @@ class Packing:
         writer = StateWriter(sections)
         heads = np.empty((sections, 4), dtype=np.int64)
         heads[:, 0] = part[new_section]
-        size = lengths(counts.reshape(-1)).reshape(sections, 3)
-        heads[:, 1:] = size << size | counts
         widths = np.empty((sections, 4), dtype=np.int64)
         widths[:, 0] = 8
-        widths[:, 1:] = size + 5
+        values, bits = counted(counts.reshape(-1))
+        heads[:, 1:], widths[:, 1:] = values.reshape(sections, 3), bits.reshape(sections, 3)
         writer.put(np.repeat(np.arange(sections), 4), heads.reshape(-1), widths.reshape(-1))
 
         said = (kind == UPDATE).nonzero()[0]
@@ -266,3 +260,11 @@ class Packing:
             said = (kind == LEAVE).nonzero()[0]
             writer.put_rows(section[said], layout.row_of[entity[said]])
         return writer.bodies(packet_of_section)
+
+
+def _room(peer: Peer) -> int:
+    """Bits for sections that a peer may be sent in one broadcast."""
+    most = MAX_PACKETS * PACKET_BITS
+    if peer.budget is None:
+        return most
+    return min(most, 8 * (peer.budget - STATE_HEADER_BYTES - 1))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.sync.baselines import PLACES
+from netcode.wire.bits import Ints
 
-Ints = NDArray[np.int64]
 NONE = -1
 NEVER = -(1 << 30)
 """Long before the first broadcast."""
@@ -85,6 +85,10 @@ class Pairs:
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self.entity[: self.used] != NONE))
+
+    def interval(self, places: Ints) -> NDArray[np.uint8]:
+        """Broadcasts from one update of these pairs to the next."""
+        return np.asarray(1 << (self.attributes[places] >> 1 & 3), dtype=np.uint8)
 
     # -- room --------------------------------------------------------------------------------
 

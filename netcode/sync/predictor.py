@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from netcode.wire.bits import Ints
+
 Floats = NDArray[np.float64]
 
 

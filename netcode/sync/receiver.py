@@ -107,10 +107,10 @@ class Receiver:
         header.sequence = unwrap(header.sequence, self.newest_packet)
         sizes = [self.history.sizes[part.table] for part in self.history.layout.parts]
         sections = read_body(body, self.samples.lane_kinds, sizes)
-        acknowledged = self._acknowledged(header)
+        named = unwrap(header.client_packet, self._newest_sent)
+        acknowledged = self._acknowledged(named, number)
         self.stats.packets += 1
         newest = self.history.newest_number
-        named = unwrap(header.client_packet, self._newest_sent)
         # What it shared is forgotten: its baselines cannot be known.
         lost = named and named not in self._sent and number - REACH <= self._forgotten
         late = number <= newest and (
@@ -164,10 +164,10 @@ class Receiver:
         self.window |= bit
         return fresh
 
-    def _acknowledged(self, header: StateHeader) -> NDArray[np.uint16]:
-        """By age and packet: whether the client packet that the header names acknowledges it."""
+    def _acknowledged(self, named: int, number: int) -> NDArray[np.uint16]:
+        """By age before broadcast ``number``, and packet: whether client packet ``named``
+        acknowledges it."""
         table = np.zeros((REACH, 1, MAX_PACKETS + 1), dtype=np.uint16)
-        named = unwrap(header.client_packet, self._newest_sent)
         if named == 0:
             return table
         if named > self._newest_sent:
@@ -175,7 +175,6 @@ class Receiver:
         newest, window = self._sent.get(named, (0, 0))
         if newest == 0:
             return table
-        number = header.tick // self.history.every
         for age in range(1, REACH + 1):
             place = (number - age) % LENGTH
             if self.history.numbers[place] != number - age:

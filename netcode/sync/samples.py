@@ -20,7 +20,7 @@ from netcode.sync.residuals import mend
 from netcode.wire.bits import Ints
 from netcode.wire.state_reader import DENSE, SPARSE, Section, lane_kinds
 from netcode.world.history import ABSENT, LENGTH, History
-from netcode.world.layout import PartKind
+from netcode.world.layout import PartKind, renumbered
 from netcode.world.table import Table
 
 _NEVER = -(1 << 30)
@@ -38,9 +38,6 @@ class Samples:
         self.lane_kinds = [lane_kinds(part.fields) for part in layout.parts]
         self.public = [part.number for part in layout.parts if part.kind is PartKind.PUBLIC]
         """The number of each table's public part."""
-        self._owner = {
-            part.public: part.number for part in layout.parts if part.kind is PartKind.OWNER
-        }
         self._others = {
             number: [p.number for p in layout.parts if p.public == number and p.number != number]
             for number in self.public
@@ -90,9 +87,7 @@ class Samples:
     def _move(self, cell_starts: list[int], sizes: list[int]) -> None:
         """History has given its rows new places: follow."""
         layout = self.history.layout
-        old = np.arange(len(self.life))
-        part = np.searchsorted(self._first, old, side="right") - 1
-        new = old - self._first[part] + layout.first[part]
+        new = renumbered(len(self.life), self._first, layout.first)
         fill = {"life": ABSENT, "controlled": False, "_interval": 1}
         for name in ("life", "controlled", "_interval", "_since", "_left", "_said_at"):
             column = getattr(self, name)
@@ -306,9 +301,7 @@ class Samples:
         newer = other & (since > self._since[held])
         if newer.any():
             ended = held[newer]
-            self.life[ended] = ABSENT
-            self.controlled[ended] = False
-            self._mention[:, ended] = 0
+            self._end(ended)
             self._left[ended] = np.maximum(self._left[ended], since[newer] - 1)
             start = layout.row_starts[layout.parts[public].table]
             for place in self._from(number):
@@ -404,9 +397,7 @@ class Samples:
         over = entities[gone | ~held]
         self._left[over] = np.maximum(self._left[over], number)
         left = entities[gone]
-        self.life[left] = ABSENT
-        self.controlled[left] = False
-        self._mention[:, left] = 0
+        self._end(left)
         history = self.history
         if layout.parts[part].kind is not PartKind.PUBLIC:
             self.newest[self._cells(part, left)] = self._defaults[part]
@@ -419,6 +410,12 @@ class Samples:
             history.life[at % LENGTH, table_rows[self._away(entities, at)]] = ABSENT
         here = table_rows[history.life[number % LENGTH, table_rows] == ABSENT]
         history.known[number % LENGTH, here] = True
+
+    def _end(self, entities: Ints) -> None:
+        """The epochs of these are over."""
+        self.life[entities] = ABSENT
+        self.controlled[entities] = False
+        self._mention[:, entities] = 0
 
     def _away(self, entities: Ints, number: int) -> NDArray[np.bool_]:
         """Which of these are not in view now, or came into view after this broadcast."""

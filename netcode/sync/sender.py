@@ -46,7 +46,6 @@ shortest window speaks of."""
 LOSS_SHARE = 0.1
 """Of each new figure in the smoothed loss: most of a second's worth."""
 
-
 LANE_BITS_MOST = LANE_BITS + ESCAPE + 1
 """What an update of a lane may take beyond the lane itself."""
 FULL_BITS = PACKET_BITS - 200
@@ -204,8 +203,8 @@ class Sender:
             what[unheard[entering]] = ENTER
             said[unheard[waits]] = False
         if views.any_slower:
-            interval = np.int64(1) << (pairs.attributes[places] >> 1 & 3)
-            turn = (number + self.history.layout.row_of[entity]) % interval == 0
+            row = self.history.layout.row_of[entity]
+            turn = (number + row) % pairs.interval(places) == 0
             said &= turn | (what != UPDATE)
         if said.all():
             return places, masks, what

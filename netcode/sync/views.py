@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from netcode.fields import NO_HANDLE, ROW_BITS, Ref
 from netcode.sync.interest import ALL, Interest, Viewers, positions
 from netcode.sync.pairs import NONE, Pairs
+from netcode.wire.bits import Ints
 from netcode.world.history import ABSENT, Frame, History
-from netcode.world.layout import Part, PartKind
+from netcode.world.layout import Part, PartKind, renumbered
 from netcode.world.table import MAX_ROWS, NOBODY, Table
-
-Ints = NDArray[np.int64]
 
 INTERVALS = (1, 2, 4, 8)
 """Broadcasts from one update of a pair to the next, by the number that an entry carries."""
@@ -131,8 +130,7 @@ class Views:
         layout = self._history.layout
         if layout.entities == len(self.life):
             return
-        old_part = np.searchsorted(self._first, np.arange(len(self.life)), side="right") - 1
-        new_number = np.arange(len(self.life)) - self._first[old_part] + layout.first[old_part]
+        new_number = renumbered(len(self.life), self._first, layout.first)
         for name, empty in (("life", ABSENT), ("owner", 0), ("changed", False), ("changed_at", 0)):
             old = getattr(self, name)
             moved = np.full(layout.entities, empty, dtype=old.dtype)
@@ -181,7 +179,7 @@ class Views:
         if len(places) == 0:
             return
         slots, held = pairs.slot[places], pairs.entity[places]
-        intervals = np.array(INTERVALS, dtype=np.uint8)[pairs.attributes[places] >> 1 & 3]
+        intervals = pairs.interval(places)
         attributes = self._attributes(slots, held, intervals)
         other = attributes != pairs.attributes[places]
         self._again(places[other], attributes[other], number)
@@ -245,8 +243,7 @@ class Views:
             row = keys - viewer * rows
             places = pairs.where[slots[viewer], first + row]
             seen = (places != NONE) & pairs.present[places]
-            interval = np.array(INTERVALS, dtype=np.uint8)[pairs.attributes[places] >> 1 & 3]
-            return np.where(seen, interval, 0).astype(np.uint8)
+            return np.where(seen, pairs.interval(places), np.uint8(0))
 
         viewers = Viewers(
             self._player_of[slots], viewpoints, [w.groups for w in watchers], rows, told

@@ -125,6 +125,15 @@ class LaneTraits:
         """Residuals (and differences of samples that wrap) are taken modulo this, plus one."""
 
 
+def renumbered(
+    entities: int, before: NDArray[np.int64], now: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The new number of each entity, as the first number of every part has moved."""
+    old = np.arange(entities)
+    part = np.searchsorted(before, old, side="right") - 1
+    return np.asarray(old - before[part] + now[part])
+
+
 class Layout:
     """Where parts, rows and cells stand, for tables with room for ``self.rooms`` rows each."""
 
