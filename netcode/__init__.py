@@ -28,6 +28,7 @@ from netcode.errors import (
 from netcode.fields import Angle, Bool, Enum, Float, Int, Ref, Text
 from netcode.link.delivery import EXPIRING, RELIABLE, SEQUENCED, UNORDERED, UNRELIABLE, Delivery
 from netcode.mesh import Mesh, MeshChannel, MeshPeer, join_mesh
+from netcode.play.rewind import Past, PastTable
 from netcode.play.step import Step
 from netcode.protocol import Protocol
 from netcode.server import Server
@@ -62,6 +63,8 @@ __all__ = [  # grouped by room  # noqa: RUF022
     "Player",
     "ServerStats",
     "Step",
+    "Past",
+    "PastTable",
     "connect",
     "Client",
     "NetworkStats",

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import signaling
-from netcode.core.guest import Guest
+from netcode.core.guest import INPUT_RATE, Guest
 from netcode.core.messaging import Reply
 from netcode.core.stats import NetworkStats
 from netcode.declarations import Entity, Input, Message
@@ -47,6 +47,7 @@ def connect(
     *,
     name: str = "",
     conditions: str | Conditions | None = None,
+    input_rate: float = INPUT_RATE,
     timeout: float = JOIN_TIMEOUT,
 ) -> "Client":
     """Join a game; use the result as a context manager.
@@ -54,12 +55,16 @@ def connect(
     ``with connect(...) as client`` runs the network on a thread of its own and returns when the
     player is in; ``async with connect(...) as client`` does the same on the running event loop.
     ``conditions`` is bad weather for trying out, a preset's name (``"4g"``) or `Conditions`.
+    ``input_rate`` is how many packets of inputs go out a second, 10 to 60: fewer cost less, and
+    everybody sees this player a little later.
 
     Raises `UsageError` at once for a wrong argument. Entering the context raises `Unreachable`
     (the text says what to check), `Refused` (the game is full …) or `ProtocolMismatch` (which
     names the class and field). Cancelling an ``async with`` leaves nothing behind.
     """
-    return Client(url, protocol, name=name, conditions=conditions, timeout=timeout)
+    return Client(
+        url, protocol, name=name, conditions=conditions, input_rate=input_rate, timeout=timeout
+    )
 
 
 class Client:
@@ -76,6 +81,7 @@ class Client:
         *,
         name: str,
         conditions: str | Conditions | None,
+        input_rate: float,
         timeout: float,
     ) -> None:
         if not isinstance(protocol, Protocol):
@@ -84,6 +90,8 @@ class Client:
             raise UsageError(f"a name is a text, not {name!r}")
         if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
             raise UsageError(f"{url!r} is not a server: it looks like ws://localhost:8080")
+        if not (isinstance(input_rate, (int, float)) and 10 <= input_rate <= 60):
+            raise UsageError(f"input_rate is 10 to 60 packets a second, not {input_rate!r}")
         self._url = url
         self._timeout = timeout
         self._weather: str | Conditions | None = None
@@ -94,7 +102,7 @@ class Client:
         self._woken = asyncio.Event()
         self._settled = threading.Event()
         self._leaving = False
-        self._guest = Guest(protocol, name, time.monotonic, self._wake)
+        self._guest = Guest(protocol, name, time.monotonic, self._wake, input_rate)
         self._guest.on_state_change = self._state_changed
         self._transport: WebRtcTransport | None = None
         self.conditions = conditions
@@ -115,6 +123,30 @@ class Client:
     def world(self) -> World:
         """What to draw: own entities predicted, others interpolated. Changes in `update` only."""
         return self._guest.world
+
+    @property
+    def display_tick(self) -> float:
+        """The tick of what is seen of others; a float, for it lies between two. 0 before that."""
+        return self._guest.display_tick
+
+    @property
+    def prediction(self) -> bool:
+        """Whether own entities answer at once. May be set: off, they are shown like all others, as
+        if there were no prediction, to see what it does."""
+        return self._guest.prediction
+
+    @prediction.setter
+    def prediction(self, on: bool) -> None:
+        self._guest.prediction = on
+
+    @property
+    def interpolation(self) -> bool:
+        """Whether others move evenly. May be set: off, they are shown as last received."""
+        return self._guest.interpolation
+
+    @interpolation.setter
+    def interpolation(self, on: bool) -> None:
+        self._guest.interpolation = on
 
     @property
     def authoritative(self) -> World:
@@ -189,8 +221,8 @@ class Client:
     def on(self, kind: type[M]) -> Callable[[F], F]:
         """Decorator: call ``handler(message)`` for messages of this class, inside `update`.
 
-        A message that it returns is the reply to a request. Raises `UsageError` for a second
-        handler.
+        A timed message is handled when the display has reached its tick. A message that the handler
+        returns is the reply to a request. Raises `UsageError` for a second handler.
         """
 
         self._guest.handlers.check(kind)
@@ -203,14 +235,15 @@ class Client:
 
     def on_enter(self, kind: type[E]) -> Callable[[F], F]:
         """Decorator: call ``handler(entity)`` when an entity of this class comes into view."""
-        return self._listener(self._guest.on_enter, kind)
+        return self._listener(self._guest.events.on_enter, kind)
 
     def on_leave(self, kind: type[E]) -> Callable[[F], F]:
         """Decorator: call ``handler(entity)`` when one leaves the view or despawns.
 
-        Its fields can still be read inside the handler.
+        Its fields can still be read inside the handler; if its class has a ``fade``, it stays in
+        `world` for that long.
         """
-        return self._listener(self._guest.on_leave, kind)
+        return self._listener(self._guest.events.on_leave, kind)
 
     def on_change(self, field: Field[T]) -> Callable[[F], F]:
         """Decorator: call ``handler(entity, old, new)`` when the displayed value changes.
@@ -219,7 +252,7 @@ class Client:
         """
         if not isinstance(field, Field):
             raise UsageError(f"on_change takes a field, such as Ship.hull, not {field!r}")
-        return self._listener(self._guest.on_change, field)
+        return self._listener(self._guest.events.on_change, field)
 
     def _listener(
         self, listeners: dict[Any, list[Callable[..., Any]]], key: Any

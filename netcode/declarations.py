@@ -5,11 +5,19 @@ subclass ``__slots__``, so that a misspelt attribute raises instead of being sil
 machine only.
 """
 
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from netcode import fields as f
 from netcode.errors import ProtocolError, StaleEntityError, UsageError
 from netcode.link.delivery import RELIABLE, Delivery
+
+E = TypeVar("E", bound="Entity")
+
+SPAWNED = "_spawned"
+"""The hidden field of predicted classes: in which tick, and as the how-manieth, it was spawned."""
+
+MAX_SPAWNED = (1 << 30) - 1
+MAX_FADE = 5.0
 
 
 class _Declared(type):
@@ -39,6 +47,10 @@ class _Declared(type):
                 raise ProtocolError(f"{name}.{attribute}: this name is taken, choose another")
             value.bind(name, attribute)
             own.append(value)
+        if options.get("predicted") and SPAWNED not in inherited:
+            spawned = f.Int(0, MAX_SPAWNED, only_owner=True)
+            spawned.bind(name, SPAWNED)
+            own.append(spawned)
         cls = super().__new__(mcls, name, bases, namespace, **options)
         if cls.__dictoffset__:
             raise ProtocolError(
@@ -54,6 +66,7 @@ class _TableOfEntity(Protocol):
     def write(self, row: int, field: f.Field[Any], value: Any) -> None: ...
     def handle(self, row: int) -> int: ...
     def is_mine(self, row: int) -> bool: ...
+    def fade_of(self, row: int) -> float: ...
 
 
 class _Gone:
@@ -75,6 +88,9 @@ class _Gone:
     def is_mine(self, row: int) -> bool:
         return False
 
+    def fade_of(self, row: int) -> float:
+        return 0.0
+
 
 GONE = _Gone()
 
@@ -85,12 +101,39 @@ class Entity(metaclass=_Declared):
     An entity is a view of one row of its class's table: reading and writing an attribute reads
     and writes one cell. Make entities with ``world.spawn(Ship, x=0)``, never by calling the
     class. Assigning an undeclared attribute raises `AttributeError`.
+
+    ``class Bullet(nc.Entity, predicted=True)``: what a simulate function spawns of this class
+    appears on the player's own machine at once, and becomes the server's when that arrives. The
+    player controls it.
+
+    ``class Rock(nc.Entity, fade=0.3)``: on a client its `fade` rises from 0 to 1 in these seconds
+    after it has come into view; when it leaves, it stays in the world for as long, while `fade`
+    falls. At most 5 s.
     """
 
     __slots__ = ("__weakref__", "_row", "_table")
     fields: ClassVar[tuple[f.Field[Any], ...]] = ()
+    _predicted: ClassVar[bool] = False
+    _fade: ClassVar[float] = 0.0
     _table: _TableOfEntity
     _row: int
+
+    def __init_subclass__(
+        cls, *, predicted: bool | None = None, fade: float | None = None, **options: Any
+    ) -> None:
+        super().__init_subclass__(**options)
+        if predicted is not None:
+            if not predicted and cls._predicted:
+                raise ProtocolError(f"{cls.__name__} inherits from a predicted class and is one")
+            cls._predicted = bool(predicted)
+        if fade is not None:
+            if isinstance(fade, bool) or not isinstance(fade, (int, float)):
+                raise ProtocolError(f"{cls.__name__}: fade takes seconds, not {fade!r}")
+            if not 0 <= fade <= MAX_FADE:
+                raise ProtocolError(
+                    f"{cls.__name__}: fade takes 0 to {MAX_FADE:g} seconds, not {fade!r}"
+                )
+            cls._fade = float(fade)
 
     def __init__(self) -> None:
         raise UsageError(
@@ -115,14 +158,33 @@ class Entity(metaclass=_Declared):
 
     @property
     def handle(self) -> int:
-        """The entity's number within its class, the same on every machine; -1 once it is gone."""
+        """The entity's number within its class, the same on every machine.
+
+        -1 once it is gone, and while only the client that predicts it knows of it.
+        """
         return self._table.handle(self._row)
+
+    @property
+    def fade(self) -> float:
+        """On a client: how much of it is in view, from 0 to 1; see `Entity`. Otherwise 1."""
+        return self._table.fade_of(self._row)
 
     def __repr__(self) -> str:
         if not self.alive:
             return f"<{type(self).__name__} (despawned)>"
-        values = ", ".join(f"{field.name}={_brief(self._get(field))}" for field in self.fields)
+        values = ", ".join(
+            f"{field.name}={_brief(self._get(field))}"
+            for field in self.fields
+            if field.name != SPAWNED
+        )
         return f"<{type(self).__name__} {values}>"
+
+
+def view_of(kind: type[E], table: _TableOfEntity, row: int) -> E:
+    """An entity that reads and writes this row of a table, or of what stands in for one."""
+    view = kind.__new__(kind)
+    view._table, view._row = table, row
+    return view
 
 
 def _brief(value: Any) -> str:
@@ -193,12 +255,21 @@ class Message(_Record):
 
     Reliable and ordered unless the class says otherwise:
     ``class Spark(nc.Message, delivery=nc.UNRELIABLE)``.
+
+    ``class Blast(nc.Message, timed=True)``: what a server sends of this class carries its tick, and
+    the client's handler is called when the display reaches that tick, so that an explosion and the
+    ship that explodes agree.
     """
 
     delivery: ClassVar[Delivery] = RELIABLE
+    timed: ClassVar[bool] = False
 
-    def __init_subclass__(cls, *, delivery: Delivery | None = None, **options: Any) -> None:
+    def __init_subclass__(
+        cls, *, delivery: Delivery | None = None, timed: bool | None = None, **options: Any
+    ) -> None:
         super().__init_subclass__(**options)
+        if timed is not None:
+            cls.timed = bool(timed)
         if delivery is None:
             return
         if not isinstance(delivery, Delivery):
@@ -211,5 +282,5 @@ class Message(_Record):
 
 def unknown_field(cls: type[Entity] | type[_Record], name: str) -> str:
     """The sentence that tells a programmer that ``cls`` has no such field."""
-    known = ", ".join(field.name for field in cls.fields) or "none"
+    known = ", ".join(field.name for field in cls.fields if field.name != SPAWNED) or "none"
     return f"{cls.__name__} has no field {name!r}; its fields are: {known}"

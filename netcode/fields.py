@@ -180,8 +180,22 @@ def number(field: Field[Any], value: Any) -> float:
     raise UsageError(f"{field} takes a number, not {value!r}")
 
 
+def teleport_of(told: float | None) -> float | None:
+    """From which change on a number teleports, if that was told. Raises `ProtocolError`."""
+    if told is None:
+        return None
+    if isinstance(told, bool) or not isinstance(told, (int, float)) or not told > 0:
+        raise ProtocolError(f"teleport takes a distance above 0, not {told!r}")
+    return float(told)
+
+
 class Float(Field[float]):
-    """A number in ``low..high``, kept to the nearest ``step`` when it is sent."""
+    """A number in ``low..high``, kept to the nearest ``step`` when it is sent.
+
+    A change from one broadcast to the next by more than ``teleport`` is not glided over but shown
+    when its tick comes. Unless told, that is a 64th of the range for a field called x, y or z, and
+    no change of any other.
+    """
 
     blends = True
 
@@ -192,10 +206,12 @@ class Float(Field[float]):
         *,
         step: float,
         default: float | None = None,
+        teleport: float | None = None,
         edge: bool = False,
         only_owner: bool = False,
     ) -> None:
         self.steps = Steps(low, high, step)
+        self.teleport = teleport_of(teleport)
         super().__init__(
             default=default_in(low, high) if default is None else default,
             only_owner=only_owner,

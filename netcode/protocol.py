@@ -11,12 +11,12 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
-from netcode.declarations import Entity, Input, Message
+from netcode.declarations import SPAWNED, Entity, Input, Message
 from netcode.errors import ProtocolError
 from netcode.fields import Field, Ref, Text
 from netcode.wire.packets import MAX_INPUT_BITS, MAX_INPUTS
 
-WIRE_VERSION = 2
+WIRE_VERSION = 3
 """Raised whenever WIRE_FORMAT.md changes."""
 
 MAX_KINDS = 255
@@ -55,6 +55,11 @@ class Protocol:
         self.simulate_input = {
             kind: self._input_of(kind, function) for kind, function in self.simulate.items()
         }
+        self.entity_index = {kind: index for index, kind in enumerate(self.entities)}
+        self.spawned = {
+            kind: field for kind in self.entities for field in kind.fields if field.name == SPAWNED
+        }
+        """The hidden field of each predicted class."""
         self._check_fields()
         self.message_index = {kind: index for index, kind in enumerate(self.messages)}
         self.description = self._describe()
@@ -93,6 +98,12 @@ class Protocol:
 
     def _check_fields(self) -> None:
         names = {kind.__name__ for kind in self.entities}
+        for kind in self.spawned:
+            if kind not in self.simulate:
+                raise ProtocolError(
+                    f"{kind.__name__} is predicted=True, but simulate has no function that moves "
+                    "it: add one, if it does nothing else than `pass`"
+                )
         for kind in (*self.entities, *self.inputs, *self.messages):
             for field in kind.fields:
                 if isinstance(field, Ref) and field.target not in names:
@@ -143,7 +154,10 @@ class Protocol:
             "entities": {kind.__name__: fields(kind) for kind in self.entities},
             "inputs": {kind.__name__: fields(kind) for kind in self.inputs},
             "messages": {
-                kind.__name__: {"(delivery)": repr(kind.delivery), **fields(kind)}
+                kind.__name__: {
+                    "(delivery)": repr(kind.delivery) + (", timed" if kind.timed else ""),
+                    **fields(kind),
+                }
                 for kind in self.messages
             },
             "order": [

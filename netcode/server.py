@@ -9,13 +9,14 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from netcode.core.host import Host
+from netcode.core.host import MAX_REWIND, Host
 from netcode.core.player import Player
 from netcode.core.stats import ServerStats
 from netcode.declarations import Entity, Message
 from netcode.errors import UsageError
 from netcode.introductions import Introductions, part
 from netcode.link.link import Link
+from netcode.play.rewind import Past
 from netcode.play.step import Step
 from netcode.protocol import Protocol
 from netcode.sync.budget import Budget
@@ -55,7 +56,8 @@ class Server:
     state is sent; the second divides the first. ``interest`` says who is told about what
     (everything to everyone, unless told). ``budget`` bounds the bytes of state a second for each
     player, adapted to what the link bears, and ``priority`` says what goes first when that is not
-    enough. ``seed`` is what `Step.random` draws from.
+    enough. ``max_rewind`` is how many seconds back `rewind` goes at most. ``seed`` is what
+    `Step.random` draws from.
 
     Raises `UsageError` for values that could not work. All methods and handlers belong to the
     thread of the server's event loop.
@@ -71,6 +73,7 @@ class Server:
         priority: Priority | None = None,
         budget: Budget | None = None,
         max_players: int = 64,
+        max_rewind: float = MAX_REWIND,
         seed: int = 0,
         ice_servers: Iterable[IceServer] = (),
     ) -> None:
@@ -91,6 +94,7 @@ class Server:
             priority=priority,
             budget=budget,
             max_players=max_players,
+            max_rewind=max_rewind,
             seed=seed,
         )
         self._host.on_link_closed = self._link_closed
@@ -135,6 +139,18 @@ class Server:
         """What the state sent to a player is made of: entities sent, deferred, culled and
         unchanged, and bytes by class and field."""
         return self._host.state_stats(player)
+
+    def rewind(self, player: Player) -> Past:
+        """The world as this player saw it when it gave the input of this tick, to judge by it what
+        the player hit: ``with server.rewind(player) as past: past[Ship].x``.
+
+        Read-only, and only inside the ``with`` block; the world itself does not change. What the
+        player controls is as it is now, everything else as its display showed it: a round trip and
+        the interpolation delay ago, which the client says and the server bounds by what it has
+        measured, and by ``max_rewind``. Raises `UsageError` for a player who has left. Costs some
+        50 µs for each class that is looked at.
+        """
+        return self._host.rewind(player)
 
     def broadcast(self, message: Message, to: Iterable[Player] | None = None) -> None:
         """Send a message to these players, or to all; left out are those whose queue is full."""

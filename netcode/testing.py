@@ -75,6 +75,8 @@ class SteppedGuest(Guest):
     """A guest of a `Stepper`: all a client has, and the line it hangs on."""
 
     wire: LoopbackWire
+    host_link: Link
+    """The host's end of the line."""
     stalled: bool
     """True while the game does not call ``update`` (it loads a level, say)."""
     over: bool
@@ -92,8 +94,16 @@ class SteppedGuest(Guest):
 class Stepper:
     """One host and its guests, stepped by a manual clock. ``seed`` decides every loss."""
 
-    def __init__(self, protocol: Protocol, *, seed: int = 1, **options: Any) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        *,
+        seed: int = 1,
+        resolution: float = RESOLUTION,
+        **options: Any,
+    ) -> None:
         self.clock = ManualClock()
+        self._resolution = resolution
         self._parting: list[Link] = []
         self.host = Host(protocol, self.clock, **options)
         self.host.on_link_closed = self._parting.append
@@ -105,19 +115,19 @@ class Stepper:
     def join(
         self,
         name: str = "",
-        weather: str | Conditions = "clean",
+        weather: str | Conditions | tuple[Conditions, Conditions] = "clean",
         *,
         protocol: Protocol | None = None,
     ) -> SteppedGuest:
         """A new guest on a line of its own; it joins as time passes."""
         guest = SteppedGuest(protocol or self._protocol, name, self.clock)
         guest.stalled = guest.over = False
-        line = conditions(weather)
+        up, down = weather if isinstance(weather, tuple) else (conditions(weather),) * 2
         near, far, wire = loopback_pair(
-            self.clock, forth=line, back=line, seed=self._random.getrandbits(32)
+            self.clock, forth=down, back=up, seed=self._random.getrandbits(32)
         )
         guest.wire = wire
-        self.host.attach(near)
+        guest.host_link = self.host.attach(near)
         guest.attach(far)
         self.guests.append(guest)
         return guest
@@ -137,7 +147,7 @@ class Stepper:
         """
         until = self.clock.now + seconds
         while self.clock.now < until - 1e-9:
-            self.clock.advance(min(RESOLUTION, until - self.clock.now))
+            self.clock.advance(min(self._resolution, until - self.clock.now))
             for guest in self.guests:
                 guest.wire.advance(self.clock.now)
             self.host.advance()

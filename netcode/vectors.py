@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.errors import ProtocolError, UsageError
-from netcode.fields import Clamped, Column, Context, Field, Lanes, number
+from netcode.fields import Clamped, Column, Context, Field, Lanes, number, teleport_of
 from netcode.steps import Steps, default_in
 
 
@@ -22,9 +22,11 @@ class _Vector(Field[tuple[float, ...]]):
         *,
         step: float,
         default: tuple[float, ...] | None = None,
+        teleport: float | None = None,
         only_owner: bool = False,
     ) -> None:
         self.steps = Steps(low, high, step)
+        self.teleport = teleport_of(teleport)
         self.cell_shape = (self.dimensions,)
         self.lane_bits = (self.steps.bits,) * self.dimensions
         start = (default_in(low, high),) * self.dimensions
@@ -60,13 +62,19 @@ class _Vector(Field[tuple[float, ...]]):
 
 
 class Vec2(_Vector):
-    """Two numbers in ``low..high``, each kept to the nearest ``step``; reads as a tuple."""
+    """Two numbers in ``low..high``, each kept to the nearest ``step``; reads as a tuple.
+
+    ``teleport`` as for `Float`, for each of them; a field called ``position`` has one unless told.
+    """
 
     dimensions = 2
 
 
 class Vec3(_Vector):
-    """Three numbers in ``low..high``, each kept to the nearest ``step``; reads as a tuple."""
+    """Three numbers in ``low..high``, each kept to the nearest ``step``; reads as a tuple.
+
+    ``teleport`` as for `Float`, for each of them; a field called ``position`` has one unless told.
+    """
 
     dimensions = 3
 
@@ -145,8 +153,16 @@ class Quat(Field[tuple[float, ...]]):
         return np.asarray(column / np.sqrt(np.maximum(1.0, square))[:, None])
 
     def blend(self, before: Column, after: Column, share: NDArray[np.float64]) -> Column:
-        same_side = np.where((before * after).sum(axis=1) < 0, -1.0, 1.0)[:, None]
-        mixed = before + (after * same_side - before) * share[:, None]
+        """Along the arc at even speed (Shoemake's slerp); a share above 1 turns on."""
+        cosine = (before * after).sum(axis=1)
+        after = after * np.where(cosine < 0, -1.0, 1.0)[:, None]
+        angle = np.arccos(np.minimum(np.abs(cosine), 1.0))
+        sine = np.sin(angle)
+        is_small = sine < 1e-6
+        sine = np.where(is_small, 1.0, sine)
+        first = np.where(is_small, 1.0 - share, np.sin((1.0 - share) * angle) / sine)
+        second = np.where(is_small, share, np.sin(share * angle) / sine)
+        mixed = before * first[:, None] + after * second[:, None]
         length = np.sqrt((mixed * mixed).sum(axis=1))[:, None]
         return np.asarray(mixed / np.maximum(length, 1e-9))
 

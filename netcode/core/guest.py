@@ -7,14 +7,15 @@ the time of one packet, or of one look into history; never while the game's own 
 """
 
 import threading
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from netcode.core.display import Display, Events
 from netcode.core.inputs import InputSampler
 from netcode.core.join import (
     CONTROL,
@@ -36,14 +37,9 @@ from netcode.errors import (
     Refused,
     WireError,
 )
-from netcode.fields import Field
 from netcode.link.delivery import RELIABLE
 from netcode.link.link import Link
 from netcode.link.session import Channel, Session
-from netcode.play.interpolation import Interpolator
-from netcode.play.prediction import Predictor
-from netcode.play.step import Step
-from netcode.play.tick_clock import TickClock
 from netcode.protocol import Protocol, difference
 from netcode.sync.receiver import Receiver
 from netcode.transports.base import Transport
@@ -62,6 +58,13 @@ MAX_INBOX = 4_096
 LOSS_WINDOW = 64
 """State packets over which the loss is taken: three seconds of them."""
 
+EAGER = 0.3
+"""Share of the time between two input packets by which one may go out earlier. The mean rate stays,
+since inputs are sampled no faster."""
+
+MAX_MOMENT = 2.0
+"""Seconds that a message may wait for its tick; one that claims more is delivered at once."""
+
 LOST_ROUND_TRIP = 0.1
 """Seconds assumed for the round trip until it has been measured."""
 
@@ -75,16 +78,22 @@ class Guest:
         name: str,
         clock: Callable[[], float],
         wake: Callable[[], None] = lambda: None,
+        input_rate: float = INPUT_RATE,
     ) -> None:
         self.protocol = protocol
         self.clock = clock
+        self._input_interval = 1.0 / input_rate
         self.lock = threading.RLock()
         self.world = World(protocol.entities)
         self.history = History(self.world.tables)
         self.handlers = Handlers(protocol)
-        self.on_enter: dict[type[Entity], list[Callable[[Any], Any]]] = {}
-        self.on_leave: dict[type[Entity], list[Callable[[Any], Any]]] = {}
-        self.on_change: dict[Field[Any], list[Callable[[Any, Any, Any], Any]]] = {}
+        self.events = Events()
+        self.display: Display | None = None
+        """What arranges ``world``; None until the player is in."""
+        self.prediction = True
+        """Whether own entities run ahead, or are shown like all others."""
+        self.interpolation = True
+        """Whether others move evenly, or are shown as they were last received."""
         self.player_id = 0
         self.name = name
         self.link: Link | None = None
@@ -98,11 +107,10 @@ class Guest:
         self._control = self._session.open(CONTROL, RELIABLE)[0]
         self._mailbox = Mailbox(protocol, self._session, self.world)
         self._receiver = Receiver(self.world.tables, self.history, self.world.texts)
-        self._interpolator = Interpolator(self.history, self.world.tables)
         self._authoritative: World | None = None
-        self._inbox: deque[tuple[Message, int]] = deque()
-        self._clock: TickClock | None = None
-        self._predictor: Predictor | None = None
+        self._inbox: deque[tuple[Message, int, int | None]] = deque()
+        self._waiting: list[tuple[int, Message, int]] = []
+        """Messages whose tick the display has not reached yet, in the order of ticks."""
         self._welcome: Welcome | None = None
         self._sampler = InputSampler(protocol, self.world)
         self._packet = 0
@@ -137,18 +145,27 @@ class Guest:
                 return
             self.link.pump()
             now = self.clock()
-            if self.joined and now >= self._next_input_at:
-                self._next_input_at = max(self._next_input_at + 1.0 / INPUT_RATE, now)
+            if self.joined and now >= self._inputs_due(now):
+                self._next_input_at = now + self._input_interval
                 self._send_inputs()
             self._traffic.count(now, self.link.transport.stats)
 
+    def _inputs_due(self, now: float) -> float:
+        """When to send inputs: in time, or somewhat before when as many as go into a packet have
+        just been sampled, which otherwise would wait for nothing."""
+        ticks = self._tick_rate * self._input_interval
+        if self._sampler.unsent + 0.5 < ticks:
+            return self._next_input_at
+        return self._next_input_at - EAGER * self._input_interval
+
     def next_timer(self) -> float:
         """When to call `pump` next."""
+        now = self.clock()
         if self.link is None:
-            return self.clock() + 1.0 / INPUT_RATE
+            return now + self._input_interval
         if not self.joined:
             return self.link.next_timer()
-        return min(self.link.next_timer(), self._next_input_at)
+        return min(self.link.next_timer(), self._inputs_due(now))
 
     def close(self, reason: str = "left") -> None:
         """Leave the game."""
@@ -173,23 +190,39 @@ class Guest:
         Handlers run in here, in the caller's thread. Raises `Disconnected` (or a `JoinError`)
         once the session is over and everything that came before its end has been handled.
         """
-        self._sampler.latch(inputs)
-        watched = self._watched_columns()
-        now = self.clock()
+        display = self.display
+        self._sampler.latch(inputs, None if display is None else display.seen)
         with self.lock:
             arrived = len(self._inbox)
-            moved = self._clock is not None and self._receiver.heard
-            if moved and self._clock is not None:
-                self._clock.advance(now, self._rtt())
-        if moved:
-            self._display()
-            self._tell_changes(watched)
-        for _ in range(arrived):
-            with self.lock:
-                message, request = self._inbox.popleft()
-            self._handle(message, request)
+        if display is not None and self._receiver.heard:
+            watched = display.watched()
+            display.prediction, display.interpolation = self.prediction, self.interpolation
+            display.show(self.clock(), self._rtt(), self._sampler)
+            display.tell_changes(watched)
+            if self._sampler.unsent >= self._tick_rate * self._input_interval - 0.5:
+                self._wake()
+        self._deliver(arrived)
         if self.ended is not None:
             raise self.ended
+
+    def _deliver(self, arrived: int) -> None:
+        """Handle what has come since the last frame, and what the display has reached now."""
+        seen = None if self.display is None else self.display.seen
+        latest = 0.0 if seen is None else seen + MAX_MOMENT * self._tick_rate
+        for _ in range(arrived):
+            with self.lock:
+                message, request, tick = self._inbox.popleft()
+                later = tick is not None and (seen is None or seen < tick <= latest)
+                if later and self.ended is None and tick is not None:
+                    insort(self._waiting, (tick, message, request), key=lambda entry: entry[0])
+                    continue
+            self._handle(message, request)
+        while self._waiting and (
+            self.ended is not None or (seen is not None and self._waiting[0][0] <= seen)
+        ):
+            with self.lock:
+                _, message, request = self._waiting.pop(0)
+            self._handle(message, request)
 
     def own(self, kind: type[E]) -> E | None:
         """The first entity of a class that this player controls, or None."""
@@ -223,6 +256,12 @@ class Guest:
         return max(0, self._sampler.tick)
 
     @property
+    def display_tick(self) -> float:
+        """The tick of what is seen of others; 0 before the first snapshot."""
+        seen = None if self.display is None else self.display.seen
+        return 0.0 if seen is None else seen
+
+    @property
     def authoritative_tick(self) -> int:
         """The newest tick of which anything has arrived; -1 before that."""
         return self._receiver.tick
@@ -249,7 +288,7 @@ class Guest:
         """The connection at this moment."""
         with self.lock:
             now = self.clock()
-            link, clock = self.link, self._clock
+            link, display = self.link, self.display
             if link is None:
                 return NetworkStats()
             carried = link.transport.stats
@@ -265,10 +304,17 @@ class Guest:
                 bytes_sent=carried.bytes_sent,
                 transport=link.transport.kind,
             )
-            if clock is None or not clock.is_set:
+            if display is None or not display.clock.is_set:
                 return stats
-            lead = (clock.input_tick - self._receiver.tick) / self._tick_rate
-            return replace(stats, jitter=clock.jitter, interpolation_delay=clock.delay, lead=lead)
+            clock, predictor = display.clock, display.predictor
+            return replace(
+                stats,
+                jitter=clock.jitter,
+                interpolation_delay=clock.display_lag,
+                lead=clock.lead - stats.rtt / 2,
+                corrections=predictor.corrections,
+                mispredictions=predictor.mispredictions,
+            )
 
     # -- arriving ----------------------------------------------------------------------------
 
@@ -281,7 +327,7 @@ class Guest:
         received = self._mailbox.receive(payload)
         if received is None:
             return
-        if len(self._inbox) >= MAX_INBOX:
+        if len(self._inbox) + len(self._waiting) >= MAX_INBOX:
             self.close(f"{MAX_INBOX} messages came without a call of update()")
             return
         self._inbox.append(received)
@@ -298,10 +344,14 @@ class Guest:
         for table in self.world.tables:
             table.me = answer.player
         self.history.every = answer.broadcast_every
-        broadcast_rate = answer.tick_rate / answer.broadcast_every
-        self._clock = TickClock(answer.tick_rate, broadcast_rate)
-        self._predictor = Predictor(
-            self.protocol, self.world, answer.broadcast_every, self._make_step
+        self.display = Display(
+            self.protocol,
+            self.world,
+            self.history,
+            self._receiver,
+            self.events,
+            answer,
+            self.lock,
         )
         self.joined = True
         self.on_state_change()
@@ -318,7 +368,7 @@ class Guest:
     def _datagram(self, data: bytes) -> None:
         if data[0] != STATE:
             raise WireError(f"datagram {data[0]} is not for a client")
-        if self._clock is None:
+        if self.display is None:
             return  # it overtook the welcome; it will be said again
         tick = self._receiver.receive(data)
         if tick > self._newest_snapshot:
@@ -326,7 +376,7 @@ class Guest:
             now = self.clock()
             self._snapshots.add(now)
             told = self._receiver.input_tick is not None
-            self._clock.arrived(tick, now, self._receiver.earliness if told else None)
+            self.display.clock.arrived(tick, now, self._receiver.earliness if told else None)
 
     def _closed(self, reason: str) -> None:
         self.end(Disconnected(reason))
@@ -334,19 +384,20 @@ class Guest:
     def _send_inputs(self) -> None:
         assert self.link is not None
         self._packet += 1
-        newest_tick, inputs = self._sampler.to_send(self._receiver.tick)
+        inputs = self._sampler.to_send(self._receiver.tick)
         newest_state, window = self._receiver.acknowledge(self._packet)
         packet = InputPacket(
             sequence=self._packet,
             heard=self._receiver.heard,
             newest_state=newest_state,
             window=window,
-            newest_tick=newest_tick,
-            inputs=inputs,
+            newest_tick=inputs[-1].tick if inputs else 0,
+            inputs=[sampled.inputs for sampled in inputs],
+            lags=[sampled.lag for sampled in inputs],
         )
         self.link.send_datagram(encode_inputs(packet, self.world))
 
-    # -- the display -------------------------------------------------------------------------
+    # -- the game's ----------------------------------------------------------------------------
 
     @property
     def _tick_rate(self) -> float:
@@ -355,120 +406,6 @@ class Guest:
     def _rtt(self) -> float:
         rtt = None if self.link is None else self.link.rtt
         return LOST_ROUND_TRIP if rtt is None else rtt
-
-    def _make_step(self, tick: int, replaying: bool) -> Step:
-        assert self._welcome is not None
-        return Step(
-            tick=tick,
-            dt=1.0 / self._welcome.tick_rate,
-            world=self.world,
-            seed=self._welcome.seed,
-            replaying=replaying,
-        )
-
-    def _display(self) -> None:
-        """Show others at the display tick and own entities at the input tick."""
-        assert self._clock is not None
-        assert self._predictor is not None
-        with self.lock:
-            own_life = [
-                np.where(known.controlled, known.life, ABSENT) for known in self._receiver.known
-            ]
-            arrangement = self._interpolator.arrange(self._clock.display_tick, own_life)
-            own = {
-                index: np.flatnonzero(life != ABSENT)
-                for index, life in enumerate(own_life)
-                if (life != ABSENT).any()
-            }
-            # A snapshot corrects the prediction only if it holds all that is predicted: of a
-            # tick whose packets have come in part, the rest is older than it says.
-            confirmed = self._predictor.confirmed_tick
-            newest = self.history.newest
-            if newest is not None and all(
-                newest.tables[index].known[rows].all() for index, rows in own.items()
-            ):
-                confirmed = newest.tick
-            own_lanes = [
-                known.lanes[life != ABSENT]
-                for known, life in zip(self._receiver.known, own_life, strict=True)
-            ]
-        if arrangement is None:
-            return
-        for entity in arrangement.leaving:
-            for handler in self.on_leave.get(type(entity), ()):
-                handler(entity)
-            self.world.despawn(entity)
-        placed = [table.place(row, generation) for table, row, generation in arrangement.entering]
-        predicted = self._save(own) if confirmed == self._predictor.confirmed_tick else None
-        self._interpolator.show(arrangement)
-        self._mark_own(own)
-        if predicted is None or any(entity.mine for entity in placed):
-            for index, rows in own.items():
-                self.world.tables[index].load(rows, own_lanes[index])
-            self._predictor.correct(confirmed, own)
-        else:
-            self._restore(own, predicted)
-        self._run_ticks(own)
-        for entity in placed:
-            for handler in self.on_enter.get(type(entity), ()):
-                handler(entity)
-
-    def _run_ticks(self, own: dict[int, NDArray[np.intp]]) -> None:
-        """Sample the input for every tick that has become due, and predict with it."""
-        assert self._clock is not None
-        assert self._predictor is not None
-        with self.lock:
-            due = self._sampler.sample(int(self._clock.input_tick))
-        for tick, inputs in due:
-            self._predictor.advance(tick, inputs, own)
-
-    def _mark_own(self, own: dict[int, NDArray[np.intp]]) -> None:
-        for index, table in enumerate(self.world.tables):
-            table.owner[:] = 0
-            if index in own:
-                table.owner[own[index]] = self.player_id
-
-    def _save(self, own: dict[int, NDArray[np.intp]]) -> list[NDArray[Any]]:
-        return [
-            self.world.tables[index][field.name][rows]
-            for index, rows in own.items()
-            for field in self.world.tables[index].fields
-        ]
-
-    def _restore(self, own: dict[int, NDArray[np.intp]], saved: list[NDArray[Any]]) -> None:
-        columns = iter(saved)
-        for index, rows in own.items():
-            for field in self.world.tables[index].fields:
-                self.world.tables[index][field.name][rows] = next(columns)
-
-    # -- events ------------------------------------------------------------------------------
-
-    def _watched_columns(self) -> list[tuple[Field[Any], Any, NDArray[Any], NDArray[np.int32]]]:
-        watched = []
-        for field in self.on_change:
-            for table in self.world.tables:
-                if field in table.fields:
-                    life = np.where(table.alive, table.generation, ABSENT)
-                    watched.append((field, table, table[field.name].copy(), life))
-        return watched
-
-    def _tell_changes(
-        self, watched: list[tuple[Field[Any], Any, NDArray[Any], NDArray[np.int32]]]
-    ) -> None:
-        for field, table, before, life in watched:
-            size = len(life)
-            after = table[field.name][:size].copy()
-            same = (life != ABSENT) & table.alive[:size] & (table.generation[:size] == life)
-            changed = before != after
-            if changed.ndim > 1:
-                changed = changed.any(axis=1)
-            for row in np.flatnonzero(same & changed).tolist():
-                entity = table.at(row)
-                old = field.from_cell(before[row].tolist(), table.context)
-                new = field.from_cell(after[row].tolist(), table.context)
-                for handler in self.on_change[field]:
-                    if entity is not None and entity.alive:
-                        handler(entity, old, new)
 
     def _handle(self, message: Message, request: int) -> None:
         handler = self.handlers.get(message)

@@ -1,6 +1,7 @@
 """The host: runs the world, and tells every player about it."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -19,8 +20,11 @@ from netcode.link.frames import FIRST_DATAGRAM
 from netcode.link.link import Link
 from netcode.link.liveness import HEARTBEAT_INTERVAL
 from netcode.link.session import Channel, Session
+from netcode.play.motion import Motion
 from netcode.play.prediction import round_to_steps, simulate_entity
-from netcode.play.step import Step
+from netcode.play.rewind import Past
+from netcode.play.scratch import SPAWNED_PER_TICK, spawn_key
+from netcode.play.step import Spawn, Step
 from netcode.play.tick_clock import TickLoop
 from netcode.protocol import Protocol
 from netcode.sync.budget import Budget, BudgetControl
@@ -39,6 +43,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 HELLO_TIMEOUT = 5.0
 """Seconds that a fresh link has for saying who it is."""
+
+MAX_REWIND = 0.4
+"""Seconds that the world is rewound for a player at most, whatever its line: those who are hit
+should not have been behind a wall for longer than that."""
 
 MAX_SEED = 1 << 53
 """Every player is told the seed; a browser counts no farther."""
@@ -70,6 +78,7 @@ class Host:
         priority: Priority | None = None,
         budget: Budget | None = None,
         max_players: int = 64,
+        max_rewind: float = MAX_REWIND,
         seed: int = 0,
     ) -> None:
         if not 1 <= tick_rate <= 1000:
@@ -83,6 +92,8 @@ class Host:
             )
         if max_players < 1:
             raise UsageError(f"max_players must be at least 1, not {max_players}")
+        if not 0 <= max_rewind <= 1.0:
+            raise UsageError(f"max_rewind is 0 to 1 second, not {max_rewind!r}")
         if not (isinstance(seed, int) and 0 <= seed < MAX_SEED):
             raise UsageError(f"seed must be a whole number from 0 to 2**53 - 1, not {seed!r}")
         self.protocol = protocol
@@ -102,6 +113,10 @@ class Host:
         self.on_link_closed: Callable[[Link], None] = lambda link: link.transport.close()
         """Called once for every link that has closed: whoever made the transport ends it."""
         self._seed = seed
+        self._max_rewind = max_rewind
+        self._motions = [
+            Motion(table, self.tick_rate, self.broadcast_every) for table in self.world.tables
+        ]
         self._budget = budget or Budget()
         self._sender = Sender(self.world.tables, self.history, interest, priority)
         self._loop: TickLoop | None = None
@@ -169,6 +184,13 @@ class Host:
         for player in list(self.guests) if to is None else to:
             player.try_send(message)
 
+    def rewind(self, player: Player) -> Past:
+        """The world as this player saw it when it gave the input of the newest tick."""
+        if not player.connected:
+            raise UsageError(f"{player.name} has left and sees nothing any more")
+        lag = player.lag(self.broadcast_every / self.tick_rate, self._max_rewind)
+        return Past(self.world, self.history, self._motions, self.tick - lag, player.id)
+
     def explain(self, player: Player, entity: Entity) -> Explanation:
         """Why an entity was or was not sent to a player in the last broadcast."""
         if not player.connected:
@@ -190,22 +212,39 @@ class Host:
     def _run_tick(self) -> None:
         self.tick += 1
         self.stats.ticks += 1
-        step = Step(
-            tick=self.tick,
-            dt=1.0 / self.tick_rate,
-            world=self.world,
-            seed=self._seed,
-            spawn=self.world.spawn,
-        )
+        now = self.clock()
         for player in list(self.guests):
-            inputs = player.inputs.consume(self.tick, self.stats)
-            for entity in player.entities:
+            inputs = player.inputs.consume(self.tick, now, self.stats)
+            step = self._step(self._spawner(player))
+            for entity in player.simulated():
                 if entity.alive:  # the one before may have despawned it
                     simulate_entity(self.protocol, entity, inputs, step)
+        step = self._step(self.world.spawn)
         for handler in self.on_tick:
             handler(step)
         if self.tick % self.broadcast_every == 0:
             self._broadcast()
+
+    def _step(self, spawn: Spawn) -> Step:
+        return Step(
+            tick=self.tick, dt=1.0 / self.tick_rate, world=self.world, seed=self._seed, spawn=spawn
+        )
+
+    def _spawner(self, player: Player) -> Spawn:
+        """What spawns in this player's simulate functions: predicted classes are the player's."""
+        ordinals: Counter[type[Entity]] = Counter()
+
+        def spawn(kind: type[Entity], /, **values: Any) -> Entity:
+            entity = self.world.spawn(kind, **values)
+            spawned = self.protocol.spawned.get(kind)
+            if spawned is not None:
+                if ordinals[kind] < SPAWNED_PER_TICK:
+                    entity._set(spawned, spawn_key(self.tick, ordinals[kind]))
+                ordinals[kind] += 1
+                player.control(entity)
+            return entity
+
+        return spawn
 
     def _broadcast(self) -> None:
         self._round_controlled()
@@ -249,7 +288,8 @@ class Host:
     def _said(self, player: Player, payload: bytes) -> None:
         received = player.mailbox.receive(payload)
         if received is not None:
-            self._handle(player, *received)
+            message, request, _ = received
+            self._handle(player, message, request)
 
     def _handle(self, player: Player, message: Message, request: int) -> None:
         handler = self.handlers.get(message)
@@ -297,6 +337,8 @@ class Host:
             protocol=self.protocol,
             peer=self._sender.add(number),
             budget=BudgetControl(self._budget),
+            tick_rate=self.tick_rate,
+            tick=lambda: self.tick,
         )
         newcomer.player = player
         self._newcomers.remove(newcomer)
@@ -324,7 +366,7 @@ class Host:
             raise WireError(f"datagram {data[0] - FIRST_DATAGRAM} is not for a server")
         self.stats.bytes_received += len(data)
         packet = decode_inputs(data, self.protocol.inputs, self.world)
-        newest = player.take_inputs(packet, self.tick, self.stats)
+        newest = player.take_inputs(packet, self.tick, self.clock(), self.stats)
         if newest and packet.heard:
             newest_state = player.whole_sequence(packet.newest_state)
             self._sender.acknowledge(player.peer, player.newest_packet, newest_state, packet.window)

@@ -5,15 +5,17 @@ one twice. So every tick has exactly one input; the client repeats it until it i
 more; and where it comes too late for its tick, its edges count at a later one.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from netcode.core.stats import ServerStats
 from netcode.declarations import Input
 from netcode.errors import UsageError
 from netcode.fields import Context
 from netcode.protocol import Protocol
-from netcode.wire.packets import MAX_INPUTS, InputPacket
+from netcode.wire.packets import LAG_STEPS, MAX_INPUTS, MAX_LAG, InputPacket
 
 Inputs = tuple[Input, ...]
 """One input of every class, in the protocol's order."""
@@ -31,6 +33,20 @@ MAX_INPUT_LEAD = 120
 MAX_LATE = MAX_INPUTS
 """Ticks after which a press that comes late does not count any more."""
 
+PACKET_RATE, PACKET_BURST = 150.0, 60.0
+"""Input packets a second that a server reads of one client, and so many at once after a pause: five
+times what a client sends. An input more for a tick changes nothing; reading it costs time."""
+
+
+@dataclass(slots=True)
+class Sampled:
+    """The inputs of a tick, as the client keeps them."""
+
+    tick: int
+    inputs: Inputs
+    lag: int
+    """See `InputPacket.lags`."""
+
 
 class InputSampler:
     """The client's end: takes in what frames say, and gives every tick its input."""
@@ -41,16 +57,22 @@ class InputSampler:
         self._kinds = protocol.inputs
         self._context = context
         self._pending: Inputs = tuple(kind() for kind in protocol.inputs)
-        self._recent: deque[tuple[int, Inputs]] = deque(maxlen=MAX_INPUTS)
+        self._seen: float | None = None
+        self._recent: deque[Sampled] = deque(maxlen=MAX_INPUTS)
+        self._sent = -1
 
-    def latch(self, inputs: Sequence[Input]) -> None:
-        """Take in one frame's inputs. Raises `UsageError` for a class of another game."""
+    def latch(self, inputs: Sequence[Input], seen: float | None = None) -> None:
+        """Take in one frame's inputs, and the display tick of the picture that they answer.
+
+        Raises `UsageError` for a class of another game.
+        """
         for given in inputs:
             if type(given) not in self._kinds:
                 raise UsageError(
                     f"{given!r} is not an input of this game: add its class to "
                     "Protocol(inputs=[...])"
                 )
+        self._seen = seen
         by_kind = {type(given): given for given in inputs}
         self._pending = tuple(
             waiting.merged_with(by_kind[type(waiting)]) if type(waiting) in by_kind else waiting
@@ -69,65 +91,141 @@ class InputSampler:
         fresh = tuple(as_received(part, self._context) for part in self._pending)
         held = tuple(part.held() for part in fresh)
         for tick in range(max(before + 1, newest - MAX_INPUTS + 1), newest + 1):
-            self._recent.append((tick, fresh if tick == newest else held))
+            inputs = fresh if tick == newest else held
+            self._recent.append(Sampled(tick, inputs, self._lag(tick)))
         self._pending = tuple(part.held() for part in self._pending)
         self.tick = newest
         first = max(before + 1, newest - MAX_TICKS_PER_UPDATE + 1)
-        return [entry for entry in self._recent if entry[0] >= first]
+        return [(entry.tick, entry.inputs) for entry in self._recent if entry.tick >= first]
 
-    def to_send(self, simulated: int) -> tuple[int, list[Inputs]]:
-        """The newest tick, and the inputs up to it that the server may still want.
+    def _lag(self, tick: int) -> int:
+        if self._seen is None:
+            return 0
+        return max(0, min(MAX_LAG, round((tick - self._seen) * LAG_STEPS)))
+
+    def pending(self) -> Inputs:
+        """What the next tick's inputs would be if it were now."""
+        return tuple(as_received(part, self._context) for part in self._pending)
+
+    @property
+    def unsent(self) -> int:
+        """Ticks whose inputs have not been sent yet."""
+        return self.tick - self._sent
+
+    def to_send(self, simulated: int) -> list[Sampled]:
+        """The inputs that the server may still want, oldest first.
 
         ``simulated`` is the newest tick that the server is known to have simulated.
         """
-        wanted = [entry for entry in self._recent if entry[0] > simulated - REPEATED]
-        return (wanted[-1][0] if wanted else 0), [inputs for _, inputs in wanted]
+        self._sent = self.tick
+        return [entry for entry in self._recent if entry.tick > simulated - REPEATED]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An input that has come, and waits for its tick."""
+
+    inputs: Inputs
+    lag: int
+    arrived: float
+    silence: float
+    """Seconds since the packet before: what it may have been held up by lost ones."""
 
 
 class InputBuffer:
-    """The server's end: one player's inputs, consumed in the order of ticks, each exactly once."""
+    """The server's end: one player's inputs, consumed in the order of ticks, each exactly once.
 
-    def __init__(self, protocol: Protocol) -> None:
-        self._waiting: dict[int, Inputs] = {}
+    However fast a client sends, a tick takes one input: nobody moves faster than the clock. Times
+    are monotonic seconds; ``tick_rate`` is in ticks a second.
+    """
+
+    def __init__(self, protocol: Protocol, tick_rate: float = 60.0) -> None:
+        self._rate = tick_rate
+        self._waiting: dict[int, _Waiting] = {}
         self._held: Inputs = tuple(kind() for kind in protocol.inputs)
-        self._late: deque[Inputs] = deque(maxlen=MAX_LATE)
-        """What came too late and has edges: each counts at the next tick that has none itself."""
+        self._late: deque[tuple[int, _Waiting]] = deque(maxlen=MAX_LATE)
+        """What came too late and has edges, with its tick: each counts at the next tick that has
+        none itself."""
         self._used: set[int] = set()
         """Which of the last `MAX_LATE` ticks' inputs have been used, in time or late."""
         self._has_said_anything = False
+        self._ran_at = 0.0
+        """When the newest tick was simulated."""
+        self._earliest = math.inf
+        self._allowance = PACKET_BURST
+        self._silence = 0.0
+        self._heard_at: float | None = None
         self.consumed_tick: int | None = None
         """The tick of the newest input that the simulation has used."""
+        self.lag = 0
+        """How far the picture that the newest input answered lay behind its tick, as the client
+        says, in 1/32 of a tick."""
+        self.waited = 0.0
+        """Seconds for which the newest input that was consumed had been here before its tick."""
+        self.silence = 0.0
+        """Seconds in which nothing came before that input came."""
+        self.earliness = 0.0
+        """See `report`."""
 
-    def put(self, packet: InputPacket, tick: int, stats: ServerStats) -> None:
+    def allows(self, now: float, stats: ServerStats) -> bool:
+        """Whether one more packet is read: there is a limit to how many come in a second."""
+        self._silence = 0.0 if self._heard_at is None else now - self._heard_at
+        self._heard_at = now
+        self._allowance = min(PACKET_BURST, self._allowance + self._silence * PACKET_RATE)
+        if self._allowance < 1.0:
+            stats.refused_inputs += 1
+            return False
+        self._allowance -= 1.0
+        return True
+
+    def put(self, packet: InputPacket, tick: int, now: float, stats: ServerStats) -> None:
         """Take in a packet's inputs; ``tick`` is the last one simulated."""
         first = packet.newest_tick - len(packet.inputs) + 1
-        for wanted, inputs in enumerate(packet.inputs, start=first):
+        told = zip(packet.inputs, packet.lags, strict=True)
+        for wanted, (inputs, lag) in enumerate(told, start=first):
             if wanted > tick + MAX_INPUT_LEAD:
-                break
-            if wanted > tick:
-                self._waiting.setdefault(wanted, inputs)
+                stats.refused_inputs += 1
+            elif wanted > tick:
+                self._waiting.setdefault(wanted, _Waiting(inputs, lag, now, self._silence))
                 self._has_said_anything = True
             elif wanted > tick - MAX_LATE and wanted not in self._used:
                 stats.late_inputs += 1
                 self._used.add(wanted)
+                needed = self._ran_at - (tick - wanted) / self._rate
+                self._earliest = min(self._earliest, needed - now)
                 if _has_edges(inputs):
-                    self._late.append(inputs)
+                    self._late.append((wanted, _Waiting(inputs, lag, now, self._silence)))
 
-    def consume(self, tick: int, stats: ServerStats) -> Inputs:
+    def consume(self, tick: int, now: float, stats: ServerStats) -> Inputs:
         """The inputs for this tick; if none came in time, the last ones go on."""
+        self._ran_at = now
         self._used.discard(tick - MAX_LATE)
-        inputs = self._waiting.pop(tick, None)
-        if inputs is None:
+        came = self._waiting.pop(tick, None)
+        if came is None:
             stats.missing_inputs += self._has_said_anything
             inputs = self._held
         else:
             self._used.add(tick)
-            self.consumed_tick = tick
+            self.consumed_tick, self.lag = tick, came.lag
+            self.waited, self.silence = now - came.arrived, came.silence
+            self._earliest = min(self._earliest, self.waited)
+            inputs = came.inputs
             self._held = tuple(part.held() for part in inputs)
         if self._late and not _has_edges(inputs):
-            late = self._late.popleft()
-            inputs = tuple(one.merged_with(two) for one, two in zip(late, inputs, strict=True))
+            pressed, late = self._late.popleft()
+            inputs = tuple(
+                one.merged_with(two) for one, two in zip(late.inputs, inputs, strict=True)
+            )
+            self.lag = min(MAX_LAG, late.lag + (tick - pressed) * LAG_STEPS)
+            self.waited, self.silence = now - late.arrived, late.silence
         return inputs
+
+    def report(self) -> float:
+        """Seconds by which the latest of the inputs since the last report came before they were
+        needed, negative if one was late; the last report again if nothing came."""
+        if self._earliest < math.inf:
+            self.earliness, self._earliest = self._earliest, math.inf
+        return self.earliness
 
 
 def _has_edges(inputs: Inputs) -> bool:

@@ -99,9 +99,12 @@ class Mailbox:
     def carries(self, channel: Channel) -> bool:
         return channel.name == MESSAGES
 
-    def encode(self, message: Message) -> tuple[Channel, bytes]:
-        """Where a message goes, and its bytes. Raises `UsageError` for an undeclared class."""
-        payload = self._encode(message, NO_REQUEST, reply=False)
+    def encode(self, message: Message, tick: int | None = None) -> tuple[Channel, bytes]:
+        """Where a message goes, and its bytes; ``tick`` goes along if its class is timed.
+
+        Raises `UsageError` for an undeclared class.
+        """
+        payload = self._encode(message, NO_REQUEST, reply=False, tick=tick)
         return self._channels[message.delivery], payload
 
     def request(self, message: Message, send: Callable[[Channel, bytes], None]) -> Reply[Message]:
@@ -128,14 +131,17 @@ class Mailbox:
             return self._channels[RELIABLE], encode_no_reply(request)
         return self._channels[RELIABLE], self._encode(message, request, reply=True)
 
-    def receive(self, payload: bytes) -> tuple[Message, int] | None:
-        """A message and the number of its request; None for a reply, which is given to its waiter.
+    def receive(self, payload: bytes) -> tuple[Message, int, int | None] | None:
+        """A message, the number of its request and its tick, if it has one; None for a reply, which
+        is given to its waiter.
 
         Raises `WireError`.
         """
-        message, request, is_reply = decode_message(payload, self._protocol.messages, self._context)
+        message, request, is_reply, tick = decode_message(
+            payload, self._protocol.messages, self._context
+        )
         if message is not None and not is_reply:
-            return message, request
+            return message, request, tick
         reply = self._pending.pop(request, None)
         if reply is None:
             raise WireError(f"a reply to request {request}, which was never made")
@@ -157,7 +163,9 @@ class Mailbox:
         for reply in pending.values():
             reply._fail(Disconnected(reason))
 
-    def _encode(self, message: Message, request: int, *, reply: bool) -> bytes:
+    def _encode(
+        self, message: Message, request: int, *, reply: bool, tick: int | None = None
+    ) -> bytes:
         if not isinstance(message, Message):
             raise UsageError(f"what is sent is a message, such as Chat(text=…), not {message!r}")
         index = self._protocol.message_index.get(type(message))
@@ -166,7 +174,10 @@ class Mailbox:
                 f"{type(message).__name__} is not part of this game: "
                 "add it to Protocol(messages=[...])"
             )
-        return encode_message(index, message, self._context, request=request, reply=reply)
+        moment = tick if message.timed else None
+        return encode_message(
+            index, message, self._context, request=request, reply=reply, tick=moment
+        )
 
 
 class Handlers:

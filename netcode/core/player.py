@@ -1,6 +1,7 @@
 """A player, as the host knows one."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,19 @@ from netcode.declarations import Entity, Message
 from netcode.errors import Disconnected, SendQueueFull, UsageError
 from netcode.link.link import Link
 from netcode.link.session import Session
+from netcode.play.rewind import believed_lag
+from netcode.play.scratch import order_of
 from netcode.protocol import Protocol
 from netcode.sync.budget import BudgetControl
 from netcode.sync.interest import position_names
 from netcode.sync.peers import Peer
 from netcode.wire.bits import unwrap
-from netcode.wire.packets import InputPacket
+from netcode.wire.packets import LAG_STEPS, InputPacket
 from netcode.world.table import NOBODY
 from netcode.world.world import World
+
+OFFSETS = 64
+"""Input packets, two seconds of them, from which the jitter on their way is taken."""
 
 MAX_GROUP = 1 << 53
 """A group is the value of an Int field."""
@@ -39,6 +45,8 @@ class Player:
         protocol: Protocol,
         peer: Peer,
         budget: BudgetControl,
+        tick_rate: float,
+        tick: Callable[[], int],
     ) -> None:
         self.id = id
         """From 1 on, never used twice in the life of a server."""
@@ -50,13 +58,17 @@ class Player:
         """Why the player is gone, in a few words; None while in the game."""
         self.link = link
         self.mailbox = Mailbox(protocol, session, world)
-        self.inputs = InputBuffer(protocol)
+        self.inputs = InputBuffer(protocol, tick_rate)
+        self._protocol = protocol
+        self._tick_rate = tick_rate
+        self._tick = tick
         self.peer = peer
         self.budget = budget
         self._world = world
         self._entities: list[Entity] = []
         self.newest_packet = 0
-        self._earliness = 0.0
+        self._offsets: deque[float] = deque(maxlen=OFFSETS)
+        """By how much later than their tick the last input packets came."""
         self._viewpoint: tuple[float, ...] | None = None
 
     @property
@@ -122,8 +134,10 @@ class Player:
         self._viewpoint = None if point is None else tuple(float(part) for part in point)
 
     def _place(self) -> tuple[float, ...] | None:
-        """Where the first entity is that has a position."""
+        """Where the first entity is that has a position, shots and the like left out."""
         for entity in self.entities:
+            if type(entity) in self._protocol.spawned:
+                continue
             names = position_names(type(entity))
             if names:
                 table, row = self._table_of(entity), entity._row
@@ -156,7 +170,7 @@ class Player:
         Does nothing once the player has left.
         """
         if self.link.is_open:
-            self.link.send(*self.mailbox.encode(message))
+            self.link.send(*self.mailbox.encode(message, self._tick()))
 
     def try_send(self, message: Message) -> bool:
         """Send a message unless the queue is full; whether it was taken."""
@@ -186,17 +200,42 @@ class Player:
 
     # -- for the host ------------------------------------------------------------------------
 
-    def take_inputs(self, packet: InputPacket, tick: int, stats: ServerStats) -> bool:
+    def simulated(self) -> list[Entity]:
+        """The entities that this player controls, in the order in which both ends move them."""
+        return sorted(self.entities, key=lambda entity: order_of(self._protocol, entity))
+
+    def take_inputs(self, packet: InputPacket, tick: int, now: float, stats: ServerStats) -> bool:
         """Take in an input packet; whether it is newer than all before."""
+        if not self.inputs.allows(now, stats):
+            return False
         sequence = unwrap(packet.sequence, self.newest_packet)
         fresh = sequence > self.newest_packet
         if packet.inputs:
-            self.inputs.put(packet, tick, stats)
+            self.inputs.put(packet, tick, now, stats)
         if fresh:
             self.newest_packet = sequence
             if packet.inputs:
-                self._earliness = packet.newest_tick - (tick + 1)
+                self._offsets.append(now - packet.newest_tick / self._tick_rate)
         return fresh
+
+    def lag(self, interval: float, limit: float) -> float:
+        """Ticks by which what the player saw lay behind the newest tick: what the client claims,
+        as far as that is plausible; ``interval`` is from one broadcast to the next, and ``limit``
+        what is believed at most, both in seconds."""
+        offsets = sorted(self._offsets)
+        spread = offsets[int(0.95 * (len(offsets) - 1))] - offsets[0] if offsets else 0.0
+        claimed = self.inputs.lag / LAG_STEPS / self._tick_rate
+        inputs = self.inputs
+        believed = believed_lag(
+            claimed,
+            waited=inputs.waited,
+            silence=inputs.silence,
+            rtt=self.link.rtt or 0.0,
+            spread=spread,
+            interval=interval,
+            limit=limit,
+        )
+        return believed * self._tick_rate
 
     def whole_sequence(self, low: int) -> int:
         """The number of a state packet of which 16 bits travelled."""
@@ -210,7 +249,7 @@ class Player:
         self.peer.budget = round(rate / broadcast_rate)
         self.peer.viewpoint = self._viewpoint or self._place()
         self.peer.input_tick = self.inputs.consumed_tick
-        self.peer.earliness = self._earliness / tick_rate
+        self.peer.earliness = self.inputs.report()
         # An acknowledgement waits for the client's next packet, and then for the next broadcast.
         self.peer.rtt = 1.0 + (1.2 * (self.link.rtt or 0.2) + 1 / 30) * broadcast_rate
 

@@ -79,9 +79,13 @@ class NetworkStats:
     """In total."""
     bytes_sent: int = 0
     interpolation_delay: float = 0.0
-    """Seconds that others are shown behind the newest snapshot."""
+    """Seconds that others are shown behind a snapshot that has just arrived."""
     lead: float = 0.0
-    """Seconds that inputs run ahead of the newest snapshot."""
+    """Seconds that this player's simulation runs ahead of the server's."""
+    corrections: int = 0
+    """Times so far that own entities had to be put elsewhere than they were predicted."""
+    mispredictions: int = 0
+    """Snapshots so far that said anything else of own entities than was predicted."""
     transport: str = ""
     """What carries the link: ``"webrtc"``, ``"loopback"``."""
     path: str = ""
@@ -108,5 +112,8 @@ class ServerStats:
     """Ticks simulated for a player without a fresh input: the last one was held."""
     late_inputs: int = 0
     """Inputs that arrived after their tick had been simulated."""
+    refused_inputs: int = 0
+    """Inputs that were not believed, being for ticks far ahead, and input packets that were not
+    read, being more than a client needs to send."""
     handler_errors: int = 0
     """Exceptions raised by handlers of messages, joins and leaves; they are in the log."""

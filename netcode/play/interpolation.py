@@ -1,143 +1,251 @@
-"""Interpolation: what other players' entities look like between two snapshots.
+"""Interpolation: what other players' entities look like at the display tick.
 
-The display tick lies between two frames of history. Rows that were not known in one of them take
-their samples from the nearest frame in which they were, so a lost packet makes the path between
-two samples longer, not the picture jump.
+`Interpolator.look` finds the samples around the display tick, and who enters and who leaves the
+picture there; `Interpolator.show` writes the picture. Between the two the caller despawns and
+places entities.
+
+When a packet changes what is known of the past (the truth about a moment for which the path had to
+be guessed, or a sample between two others) the path moves under the display. The difference is
+kept as an *error* beside it, shown in full at first and let go over `LETTING_GO` seconds; so
+nothing jumps, but what teleported.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netcode.declarations import Entity
-from netcode.fields import Lanes
-from netcode.world.history import ABSENT, Frame, History
+from netcode.play.motion import Floats, Motion, Path, Rows, samples_at
+from netcode.world.history import ABSENT, History
 from netcode.world.table import Table
 
-
-@dataclass(slots=True)
-class _Samples:
-    """For each row of one table: the lanes before and after the display tick, and when."""
-
-    life: NDArray[np.int32]
-    before: Lanes
-    before_tick: NDArray[np.float64]
-    after: Lanes
-    after_tick: NDArray[np.float64]
+LETTING_GO = 0.15
+"""Seconds after which an error has shrunk to a third. Shorter would be seen as a jerk, longer shows
+for longer what is not true."""
 
 
 @dataclass(slots=True)
 class Arrangement:
     """What has to change in the display's tables to show a tick."""
 
-    leaving: list[Entity]
-    entering: list[tuple[Table[Any], int, int]]
-    """Table, row and generation of entities that come into view."""
-    samples: list[_Samples]
     tick: float
+    paths: list[Path]
+    revised: list[Path] | None
+    """What was shown last, as it would be with what is known now; None if that is the same."""
+    leaving: list[Entity] = field(default_factory=list)
+    entering: list[tuple[Table[Any], int, int]] = field(default_factory=list)
+    """Table, row and generation of entities that come into view."""
+
+
+class _Shown:
+    """What a table shows: arrays of as many rows as it has had."""
+
+    def __init__(self, numbers: int) -> None:
+        self.life = np.zeros(0, dtype=np.int32)
+        self.path = np.zeros((0, numbers))
+        self.error = np.zeros((0, numbers))
+        self.slope = np.zeros((0, numbers))
+        """By how much the path went on a tick."""
+
+    def fit(self, rows: int) -> None:
+        more = rows - len(self.life)
+        if more > 0:
+            self.life = np.concatenate([self.life, np.full(more, ABSENT, dtype=np.int32)])
+            for name in ("path", "error", "slope"):
+                column = getattr(self, name)
+                setattr(self, name, np.concatenate([column, np.zeros((more, column.shape[1]))]))
 
 
 class Interpolator:
-    """Shows a moment of history in a world's tables."""
+    """Shows a moment of history in a world's tables. ``tick_rate`` is in ticks a second."""
 
-    def __init__(self, history: History, tables: Sequence[Table[Any]]) -> None:
+    def __init__(
+        self, history: History, tables: Sequence[Table[Any]], tick_rate: float = 60.0
+    ) -> None:
         self._history = history
         self._tables = tables
+        self._rate = tick_rate
+        self._motions = [Motion(table, tick_rate, history.every) for table in tables]
+        self._shown = [_Shown(len(motion.lanes)) for motion in self._motions]
+        self._going: list[dict[int, tuple[Entity, float]]] = [{} for _ in tables]
+        """By row, entities that have left the view but not the picture, and the tick of leaving."""
+        self._coming: list[dict[int, tuple[Entity, float]]] = [{} for _ in tables]
+        """By row, entities that have come into view, and the tick of coming."""
+        self._tick: float | None = None
+        self._version = -1
+        self._known: list[Path] = []
+        self._known_key: tuple[object, ...] = ()
 
-    def arrange(self, tick: float, own_life: Sequence[NDArray[np.int32]]) -> Arrangement | None:
-        """Look up the samples for this tick; None while there is no history at all.
+    # -- looking -----------------------------------------------------------------------------
 
-        ``own_life`` gives, per table, the life of the rows that the player controls (`ABSENT`
-        for all others): those are shown as they are now, not as they were at the display tick.
+    def look(self, tick: float, own: Sequence[Rows], version: int) -> Arrangement | None:
+        """Look up what is to be seen at this tick; None while there is no history at all.
+
+        ``own`` gives, for each table, the rows that are shown by prediction instead. ``version``
+        is another number whenever the history has changed.
         """
-        frames = list(self._history)
-        if not frames:
+        if self._history.newest is None:
             return None
-        at = max((i for i, frame in enumerate(frames) if frame.tick <= tick), default=0)
-        arrangement = Arrangement([], [], [], tick)
+        frame = self._history.before(tick)
+        key = (frame.number, version, *(rows.tobytes() for rows in own))
+        if key != self._known_key:
+            self._known_key = key
+            self._known = self._paths(tick, [table.life for table in frame.tables], own)
+        revised = None
+        if version != self._version and self._tick is not None:
+            lives = [shown.life for shown in self._shown]
+            revised = self._paths(self._tick, lives, own)
+        self._version = version
+        arrangement = Arrangement(tick, self._known, revised)
         for index, table in enumerate(self._tables):
-            samples = _samples(frames, at, index)
-            own = own_life[index]
-            size = max(len(samples.life), len(own), table.size)
-            life = np.full(size, ABSENT, dtype=np.int32)
-            life[: len(samples.life)] = samples.life
-            mine = own != ABSENT
-            life[: len(own)][mine] = own[mine]
-            self._compare(table, life, arrangement)
-            arrangement.samples.append(samples)
+            life = np.full(max(frame.tables[index].size, table.size), ABSENT, dtype=np.int32)
+            life[: frame.tables[index].size] = frame.tables[index].life
+            self._compare(index, life, own[index], arrangement)
         return arrangement
 
+    def _paths(
+        self, tick: float, lives: Sequence[NDArray[np.int32]], own: Sequence[Rows]
+    ) -> list[Path]:
+        rows = []
+        for index, life in enumerate(lives):
+            there = life[: self._history.sizes[index]] != ABSENT
+            there[own[index][own[index] < len(there)]] = False
+            rows.append(there.nonzero()[0])
+        samples = samples_at(self._history, tick, rows)
+        return [motion.path(some) for motion, some in zip(self._motions, samples, strict=True)]
+
     def _compare(
-        self, table: Table[Any], life: NDArray[np.int32], arrangement: Arrangement
+        self, index: int, life: NDArray[np.int32], own: Rows, arrangement: Arrangement
     ) -> None:
+        table = self._tables[index]
         shown = np.full(len(life), ABSENT, dtype=np.int32)
         shown[: table.size] = np.where(table.alive, table.generation, ABSENT)
+        for row, (entity, _) in self._going[index].items():
+            if table.at(row) is entity:
+                shown[row] = ABSENT
         changed = shown != life
+        changed[own] = False
         for row in np.flatnonzero(changed & (shown != ABSENT)).tolist():
-            entity = table.at(row)
-            if entity is not None:
-                arrangement.leaving.append(entity)
+            left = table.at(row)
+            if left is not None:
+                arrangement.leaving.append(left)
         for row in np.flatnonzero(changed & (life != ABSENT)).tolist():
             arrangement.entering.append((table, row, int(life[row])))
 
-    def show(self, arrangement: Arrangement) -> None:
-        """Write the blended samples into the tables; rows that entered must be placed before."""
-        for table, samples in zip(self._tables, arrangement.samples, strict=True):
-            rows = np.flatnonzero(samples.life != ABSENT)
-            if len(rows) == 0:
+    # -- coming and going --------------------------------------------------------------------
+
+    def leave(self, entity: Entity, tick: float) -> bool:
+        """An entity has left the view; whether its picture stays for a while, and fades."""
+        if not type(entity)._fade or not entity.alive:
+            return False
+        index = self._tables.index(entity._table)
+        self._coming[index].pop(entity._row, None)
+        self._going[index][entity._row] = entity, tick
+        return True
+
+    def enter(self, table: Table[Any], row: int, generation: int, tick: float) -> Entity:
+        """Place an entity that has come into view."""
+        index = self._tables.index(table)
+        self._going[index].pop(row, None)
+        entity: Entity | None = table.at(row)
+        if entity is None or int(table.generation[row]) != generation:
+            entity = table.place(row, generation)
+        assert entity is not None
+        if table.kind._fade:
+            self._coming[index][row] = entity, tick
+            table.fades[row] = 0.0
+        return entity
+
+    def _fade(self, index: int, tick: float) -> None:
+        table, lasts = self._tables[index], self._tables[index].kind._fade * self._rate
+        for row, (entity, since) in list(self._coming[index].items()):
+            here = table.at(row) is entity
+            if here and since <= tick < since + lasts:
+                table.fades[row] = (tick - since) / lasts
+            elif here and tick < since:
+                table.fades[row] = 0.0
+            else:
+                del self._coming[index][row]
+                table.fades.pop(row, None)
+        for row, (entity, since) in list(self._going[index].items()):
+            here = table.at(row) is entity
+            if here and tick < since + lasts:
+                table.fades[row] = min(1.0, 1.0 - (tick - since) / lasts)
                 continue
-            since, until = samples.before_tick[rows], samples.after_tick[rows]
-            span = until - since
-            share = np.where(
-                span > 0, (arrangement.tick - since) / np.maximum(span, 1e-9), 0.0
-            ).clip(0.0, 1.0)
-            for field in table.fields:
-                where = table.lanes_of(field)
-                column = field.dequantise(samples.before[rows, where])
-                if field.blends:
-                    after = field.dequantise(samples.after[rows, where])
-                    column = field.blend(column, after, share)
-                table[field.name][rows] = column
+            del self._going[index][row]
+            if here:
+                table.despawn(row)
 
+    # -- showing -----------------------------------------------------------------------------
 
-def _samples(frames: Sequence[Frame], at: int, index: int) -> _Samples:
-    here = frames[at].tables[index]
-    size = here.size
-    before = here.lanes.copy()
-    before_tick = np.full(size, float(frames[at].tick))
-    open_rows = ~here.known
-    back = at - 1
-    while back >= 0 and open_rows.any():
-        kept = frames[back].tables[index]
-        same = _same_tenant(kept.life, here.life, kept.known, open_rows)
-        before[same] = kept.lanes[same[: kept.size].nonzero()[0]]
-        before_tick[same] = frames[back].tick
-        open_rows &= ~same
-        back -= 1
-    after, after_tick = before.copy(), before_tick.copy()
-    open_rows = here.life != ABSENT
-    for frame in frames[at + 1 :]:
-        if not open_rows.any():
-            break
-        kept = frame.tables[index]
-        same = _same_tenant(kept.life, here.life, kept.known, open_rows)
-        after[same] = kept.lanes[same.nonzero()[0]]
-        after_tick[same] = frame.tick
-        open_rows &= ~same
-    return _Samples(here.life.copy(), before, before_tick, after, after_tick)
+    def show(self, arrangement: Arrangement, *, smooth: bool = True) -> None:
+        """Write the picture into the tables; rows that entered must be placed before.
 
+        Without ``smooth`` it is the newest samples as they are.
+        """
+        passed = 0.0 if self._tick is None else arrangement.tick - self._tick
+        kept = float(np.exp(-max(passed, 0.0) / (LETTING_GO * self._rate)))
+        for index, path in enumerate(arrangement.paths):
+            revised = None if arrangement.revised is None else arrangement.revised[index]
+            self._show_table(index, path, revised, arrangement.tick, passed, kept, smooth)
+            if self._coming[index] or self._going[index]:
+                self._fade(index, arrangement.tick)
+        self._tick = arrangement.tick
 
-def _same_tenant(
-    life: NDArray[np.int32],
-    wanted: NDArray[np.int32],
-    known: NDArray[np.bool_],
-    open_rows: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
-    """Open rows that this frame knows, with the same entity in them: bool of ``wanted``'s size."""
-    same = np.zeros(len(wanted), dtype=np.bool_)
-    common = min(len(life), len(wanted))
-    same[:common] = known[:common] & (life[:common] == wanted[:common])
-    return same & open_rows
+    def _show_table(
+        self,
+        index: int,
+        path: Path,
+        revised: Path | None,
+        tick: float,
+        passed: float,
+        kept: float,
+        smooth: bool,
+    ) -> None:
+        motion, shown, rows = self._motions[index], self._shown[index], path.samples.rows
+        shown.fit(self._history.sizes[index])
+        if revised is not None and len(revised.samples.rows) and smooth:
+            self._revise(motion, shown, revised)
+        life = np.full(len(shown.life), ABSENT, dtype=np.int32)
+        life[rows] = path.samples.life
+        if self._going[index]:
+            self._go_on(index, passed)
+        if len(rows):
+            numbers = path.at(tick) if smooth else path.samples.before[:, motion.lanes] * 1.0
+            same = shown.life[rows] == path.samples.life
+            error: Floats = np.where(
+                same[:, None], shown.error[rows] * (kept if smooth else 0.0), 0.0
+            )
+            if passed > 0:
+                change = motion.difference(shown.path[rows], numbers)
+                shown.slope[rows] = np.where(same[:, None], change / passed, 0.0)
+            shown.path[rows], shown.error[rows] = numbers, error
+            self._write(index, rows, motion.columns(path.samples, numbers + error, tick))
+        shown.life = life
+
+    def _revise(self, motion: Motion, shown: _Shown, revised: Path) -> None:
+        """What is known of the moment that was shown last has changed: keep the difference."""
+        rows = revised.samples.rows
+        same = shown.life[rows] == revised.samples.life
+        rows = rows[same]
+        if len(rows) == 0 or self._tick is None:
+            return
+        off = motion.difference(revised.at(self._tick)[same], shown.path[rows])
+        error = shown.error[rows] + off
+        error[(np.abs(error) > motion.teleport).any(axis=1)] = 0.0
+        shown.error[rows] = error
+
+    def _go_on(self, index: int, passed: float) -> None:
+        """Entities that have left the view go on as they went while they fade."""
+        table, motion, shown = self._tables[index], self._motions[index], self._shown[index]
+        going = [row for row, (entity, _) in self._going[index].items() if table.at(row) is entity]
+        rows = np.array([row for row in going if row < len(shown.life)], dtype=np.intp)
+        shown.path[rows] += shown.slope[rows] * passed
+        self._write(index, rows, motion.moving(shown.path[rows] + shown.error[rows]))
+
+    def _write(self, index: int, rows: Rows, columns: dict[str, NDArray[Any]]) -> None:
+        for name, cells in columns.items():
+            self._tables[index][name][rows] = cells

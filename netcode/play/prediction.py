@@ -1,19 +1,25 @@
 """Prediction: own entities answer in the frame of the key press.
 
-The client runs the shared simulate functions on its own inputs ahead of the server. When a newer
-snapshot arrives, own rows are set to what the server says and the inputs since then are run
-again; where both ends simulate alike, nothing moves.
+The client runs the shared simulate functions on its own inputs, ahead of the server, on scratch
+copies. What it got for each broadcast's tick is remembered. When a snapshot says the same, nothing
+happens; when it says something else, all own entities are set to what the server says and the
+inputs since then are run again.
+
+What a simulate function spawns of a predicted class is here at once, under a name that both ends
+work out (`scratch.spawn_key`), by which it is recognised when the server's comes.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netcode.declarations import Entity, Input
-from netcode.play.step import TICK, Step
+from netcode.play.scratch import SPAWNED_PER_TICK, Scratch, Values, order_of, salt_of, spawn_key
+from netcode.play.step import TICK, Spawn, Step
 from netcode.protocol import Protocol
 from netcode.world.world import World
 
@@ -22,20 +28,27 @@ Inputs = tuple[Input, ...]
 MAX_REPLAY = 60
 """Inputs that are run again at most: a second at 60 ticks a second bounds the cost."""
 
+MAX_SPAWNED = 1_024
+"""Entities that a client has ahead of the server at most."""
+
+PATIENCE = 60
+"""Ticks after which an entity that the server does not seem to have is given up, where packets are
+missing that may tell of it."""
+
 
 def simulate_entity(protocol: Protocol, entity: Entity, inputs: Inputs, step: Step) -> None:
     """Move one controlled entity by one tick with its class's simulate function, if it has one."""
     function = protocol.simulate.get(type(entity))
     if function is not None:
         wanted = protocol.inputs.index(protocol.simulate_input[type(entity)])
-        step._draw_for(1 + (entity.handle << 8 | protocol.entities.index(type(entity))))
+        step._draw_for(salt_of(order_of(protocol, entity)))
         try:
             function(entity, inputs[wanted], step)
         finally:
             step._draw_for(TICK)
 
 
-def round_to_steps(protocol: Protocol, world: World, rows: Mapping[int, NDArray[np.intp]]) -> None:
+def round_to_steps(protocol: Protocol, world: World, rows: dict[int, NDArray[np.intp]]) -> None:
     """Round simulated rows (by table number) to their fields' steps, as both ends do at broadcasts.
 
     Without this the server would go on from values that no client has ever seen.
@@ -46,6 +59,18 @@ def round_to_steps(protocol: Protocol, world: World, rows: Mapping[int, NDArray[
             table.round_rows(chosen)
 
 
+@dataclass(slots=True)
+class Owned:
+    """An entity that the player controls, as a snapshot tells it."""
+
+    table: int
+    row: int
+    generation: int
+    key: int
+    """See `spawn_key`; 0 if no simulate function spawned it."""
+    lanes: NDArray[np.int32]
+
+
 class Predictor:
     """Keeps own entities ahead of the server."""
 
@@ -54,42 +79,161 @@ class Predictor:
         protocol: Protocol,
         world: World,
         broadcast_every: int,
-        make_step: Callable[[int, bool], Step],
+        make_step: Callable[[int, bool, Spawn | None], Step],
     ) -> None:
         self._protocol = protocol
         self._world = world
-        self._broadcast_every = broadcast_every
+        self._every = broadcast_every
         self._make_step = make_step
         self._inputs: deque[tuple[int, Inputs]] = deque(maxlen=MAX_REPLAY)
+        self._waiting: dict[tuple[int, int], Scratch] = {}
+        """While ticks are run again: what had been spawned in them, and may be so again."""
+        self._spawned: list[Scratch] = []
+        self.mine: list[Scratch] = []
+        """All that is predicted, in the order of being simulated."""
+        self.tick = -1
+        """The newest tick that was simulated."""
         self.confirmed_tick = -1
-        """The tick of the snapshot that the present prediction starts from."""
+        """The tick of the newest snapshot that this was compared with."""
         self.replayed = 0
         """Ticks that have been run again so far."""
+        self.mispredictions = 0
+        """Snapshots that said something else than was predicted."""
+        self.corrections = 0
+        """Those of them after which something was elsewhere."""
 
-    def advance(self, tick: int, inputs: Inputs, own: Mapping[int, NDArray[np.intp]]) -> None:
+    def forget(self) -> None:
+        """Predict nothing any more, until the next snapshot is taken in."""
+        self.mine = []
+        self._inputs.clear()
+        self.confirmed_tick = -1
+
+    # -- onwards -----------------------------------------------------------------------------
+
+    def advance(self, tick: int, inputs: Inputs) -> None:
         """Run one new tick with the player's inputs."""
         self._inputs.append((tick, inputs))
         if tick > self.confirmed_tick:
-            self._run(tick, inputs, own, replaying=False)
+            self._run(tick, inputs, replaying=False)
+        self.tick = max(self.tick, tick)
 
-    def correct(self, tick: int, own: Mapping[int, NDArray[np.intp]]) -> None:
-        """Own rows have been set to the snapshot of ``tick``: run again what came after it."""
+    def look_ahead(self, inputs: Inputs) -> None:
+        """Work out where all would be one tick later, for the display between the two."""
+        step = self._make_step(self.tick + 1, True, None)
+        for scratch in self.mine:
+            scratch.run_ahead(inputs, step)
+
+    def _run(self, tick: int, inputs: Inputs, *, replaying: bool) -> None:
+        ordinals: Counter[int] = Counter()
+        step = self._make_step(
+            tick, replaying, lambda kind, **values: self._spawn(tick, ordinals, kind, values)
+        )
+        for scratch in self.mine:
+            step._draw_for(scratch.salt)
+            scratch.function(scratch.view, inputs[scratch.input], step)
+        if self._spawned:
+            self.mine = sorted([*self.mine, *self._spawned], key=lambda scratch: scratch.order)
+            self._spawned = []
+        if tick % self._every == 0:
+            for scratch in self.mine:
+                scratch.record(tick)
+
+    def _spawn(
+        self, tick: int, ordinals: Counter[int], kind: type[Entity], values: dict[str, Any]
+    ) -> Entity | None:
+        table = self._world.table(kind)
+        table.check_names(values)
+        index = self._protocol.entity_index[kind]
+        ordinal = ordinals[index]
+        ordinals[index] += 1
+        full = len(self.mine) + len(self._spawned) >= MAX_SPAWNED
+        if kind not in self._protocol.spawned or ordinal >= SPAWNED_PER_TICK or full:
+            return None
+        key = spawn_key(tick, ordinal)
+        scratch = self._waiting.pop((index, key), None)
+        if scratch is None:
+            scratch = Scratch(self._protocol, table, index, key)
+            scratch.born = tick
+        scratch.values = scratch.defaults(values)
+        scratch.values[self._protocol.spawned[kind]] = key
+        self._spawned.append(scratch)
+        return scratch.view
+
+    # -- and back ----------------------------------------------------------------------------
+
+    def confirm(self, tick: int, owned: Sequence[Owned], complete: bool) -> None:
+        """A snapshot says what the player controls and how it is at ``tick``.
+
+        ``complete`` is whether all of the snapshot is here, so that what it does not tell of is
+        not there.
+        """
         self.confirmed_tick = tick
         while self._inputs and self._inputs[0][0] <= tick:
             self._inputs.popleft()
-        for later, inputs in self._inputs:
-            self._run(later, inputs, own, replaying=True)
-            self.replayed += 1
+        told = {id(scratch): scratch.decoded(one.lanes) for one, scratch in self._match(owned)}
+        recorded = {id(scratch): scratch.records.get(tick) for scratch in self.mine}
+        surprises = [
+            scratch
+            for scratch in self.mine
+            if id(scratch) in told
+            and (
+                (before := recorded[id(scratch)]) is None
+                or not scratch.is_as(before, told[id(scratch)])
+            )
+        ]
+        self.mispredictions += any(recorded[id(scratch)] is not None for scratch in surprises)
+        self.mine = [
+            scratch
+            for scratch in self.mine
+            if id(scratch) in told
+            or (scratch.row is None and self._may_come(scratch, tick, complete))
+        ]
+        for scratch in self.mine:
+            scratch.records = {at: kept for at, kept in scratch.records.items() if at > tick}
+        if surprises:
+            self._replay(tick, told, recorded)
 
-    def _run(
-        self, tick: int, inputs: Inputs, own: Mapping[int, NDArray[np.intp]], *, replaying: bool
+    def _may_come(self, scratch: Scratch, tick: int, complete: bool) -> bool:
+        return scratch.born > tick or (not complete and tick - scratch.born < PATIENCE)
+
+    def _match(self, owned: Sequence[Owned]) -> list[tuple[Owned, Scratch]]:
+        """What stands here for each of these; new scratch copies for those that are new."""
+        by_row = {
+            (scratch.index, scratch.row, scratch.generation): scratch
+            for scratch in self.mine
+            if scratch.row is not None
+        }
+        by_key = {(s.index, s.key): s for s in self.mine if s.row is None}
+        pairs = []
+        for one in owned:
+            scratch = by_row.get((one.table, one.row, one.generation))
+            if scratch is None:
+                scratch = by_key.get((one.table, one.key)) if one.key else None
+                if scratch is None:
+                    table = self._world.tables[one.table]
+                    scratch = Scratch(self._protocol, table, one.table, one.key)
+                    self.mine.append(scratch)
+                scratch.settle(one.row, one.generation)
+            pairs.append((one, scratch))
+        self.mine.sort(key=lambda scratch: scratch.order)
+        return pairs
+
+    def _replay(
+        self, tick: int, told: dict[int, Values], recorded: dict[int, Values | None]
     ) -> None:
-        step = self._make_step(tick, replaying)
-        for index, rows in own.items():
-            table: Any = self._world.tables[index]
-            for row in rows.tolist():
-                entity = table.at(row)
-                if entity is not None:
-                    simulate_entity(self._protocol, entity, inputs, step)
-        if tick % self._broadcast_every == 0:
-            round_to_steps(self._protocol, self._world, own)
+        before = [(scratch, scratch.values) for scratch in self.mine if scratch.values]
+        self._waiting = {
+            (scratch.index, scratch.key): scratch
+            for scratch in self.mine
+            if scratch.row is None and scratch.born > tick
+        }
+        self.mine = [s for s in self.mine if s.row is not None or s.born <= tick]
+        for scratch in self.mine:
+            values = told.get(id(scratch)) or recorded[id(scratch)] or scratch.values
+            scratch.values = values.copy()
+        for later, inputs in self._inputs:
+            self._run(later, inputs, replaying=True)
+            self.replayed += 1
+        self._waiting = {}
+        moved = [scratch.keep_error(values) for scratch, values in before]
+        self.corrections += any(moved)

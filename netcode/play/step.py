@@ -13,6 +13,8 @@ E = TypeVar("E", bound=Entity)
 TICK = 0
 """The salt of what is drawn for no entity in particular."""
 
+Spawn = Callable[..., Any]
+
 
 class Step:
     """One tick of the simulation, the same on a server and on the client that predicts it."""
@@ -27,7 +29,7 @@ class Step:
         world: World,
         seed: int,
         replaying: bool = False,
-        spawn: Callable[..., Any] | None = None,
+        spawn: Spawn | None = None,
     ) -> None:
         self.tick = tick
         """Number of the tick."""
@@ -36,7 +38,8 @@ class Step:
         self.world = world
         """The world; a simulate function reads what it likes and writes its own entity only."""
         self.replaying = replaying
-        """True while a client re-simulates the past: play no sounds, show no sparks."""
+        """True on a client that simulates a tick again, or ahead of time: play no sounds, show no
+        sparks. Each tick is simulated exactly once without this."""
         self._seed = seed
         self._salt = TICK
         self._random: random.Random | None = None
@@ -59,10 +62,16 @@ class Step:
         self._random = None
 
     def spawn(self, kind: type[E], /, **values: Any) -> E | None:
-        """A new entity on the server; None on a client, where a snapshot brings it."""
+        """A new entity.
+
+        In a simulate function a class with ``predicted=True`` is spawned at both ends: the client
+        has it at once, and the player controls it. Another class is spawned on the server only,
+        and this is None on a client, where a snapshot brings it. It is None, too, where a client
+        looks ahead within a tick. Raises `UsageError` for an unknown class or field.
+        """
+        if not (isinstance(kind, type) and issubclass(kind, Entity)):
+            raise UsageError(f"spawn takes an entity class, not {kind!r}")
         if self._spawn is None:
-            if not (isinstance(kind, type) and issubclass(kind, Entity)):
-                raise UsageError(f"spawn takes an entity class, not {kind!r}")
             return None
-        spawned: E = self._spawn(kind, **values)
+        spawned: E | None = self._spawn(kind, **values)
         return spawned

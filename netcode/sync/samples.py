@@ -440,6 +440,18 @@ class Known:
         return self._samples.controlled[self._rows]
 
     @property
+    def owned(self) -> NDArray[np.bool_]:
+        """Rows that the player controls, and of which all is known that only the owner is told."""
+        owned = self.controlled
+        layout = self._samples.history.layout
+        for part in layout.parts:
+            if part.table == self._table and part.kind is PartKind.OWNER:
+                first = int(layout.first[part.number])
+                told = self._samples.life[first : first + self._size]
+                owned = owned & (told == self.life)
+        return owned
+
+    @property
     def lanes(self) -> NDArray[np.int32]:
         """The newest lanes: int32 of shape (rows, lanes)."""
         layout, size = self._samples.history.layout, self._size

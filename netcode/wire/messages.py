@@ -1,4 +1,5 @@
-"""Typed messages: a number for the class, one for the request, and the values, in msgpack."""
+"""Typed messages: a number for the class, one for the request, the values and, if the message has
+its moment, the tick, in msgpack."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ NO_MESSAGE = -1
 """In place of a class: the request that this replies to gets no answer."""
 
 MAX_REQUEST = (1 << 31) - 1
+MAX_TICK = (1 << 32) - 1
 
 
 def encode_message(
@@ -25,10 +27,13 @@ def encode_message(
     *,
     request: int = NO_REQUEST,
     reply: bool = False,
+    tick: int | None = None,
 ) -> bytes:
-    """The bytes of a message; ``request`` numbers a request, or names the one it replies to."""
+    """The bytes of a message; ``request`` numbers a request, or names the one it replies to, and
+    ``tick`` is the moment that it tells of."""
     values = [_encode(field, message._get(field), context) for field in message.fields]
-    return pack([index, -request if reply else request, values])
+    moment = [] if tick is None else [tick]
+    return pack([index, -request if reply else request, values, *moment])
 
 
 def encode_no_reply(request: int) -> bytes:
@@ -38,16 +43,22 @@ def encode_no_reply(request: int) -> bytes:
 
 def decode_message(
     data: bytes, kinds: Sequence[type[Message]], context: Context
-) -> tuple[Message | None, int, bool]:
-    """The message, its request number, and whether it is a reply. Raises `WireError`.
+) -> tuple[Message | None, int, bool, int | None]:
+    """The message, its request number, whether it is a reply, and its tick if it has one.
 
-    The message is None in a reply that says that there is no answer, and only there.
+    The message is None in a reply that says that there is no answer, and only there. Raises
+    `WireError`.
     """
+    tick: int | None = None
     match unpack(data):
         case [int(index), int(request), []] if index == NO_MESSAGE and -MAX_REQUEST <= request < 0:
-            return None, -request, True
+            return None, -request, True, None
         case [int(index), int(request), list(values)] if 0 <= index < len(kinds):
             pass
+        case [int(index), int(request), list(values), int(moment)] if (
+            0 <= index < len(kinds) and kinds[index].timed and 0 <= moment <= MAX_TICK
+        ):
+            tick = moment
         case _:
             raise WireError("not a message of this game")
     kind = kinds[index]
@@ -56,7 +67,7 @@ def decode_message(
     message = kind()
     for field, value in zip(kind.fields, values, strict=True):
         message._values[field.name] = _decode(field, value, context)
-    return message, abs(request), request < 0
+    return message, abs(request), request < 0, tick
 
 
 def pack(value: Any) -> bytes:

@@ -33,7 +33,22 @@ STATE_HEADER_BYTES = _STATE_HEADER.size
 MAX_WINDOW_BYTES = 32
 """Of acknowledgements: sixteen broadcasts of sixteen packets."""
 
-MAX_INPUT_BITS = (MAX_DATAGRAM - _INPUT_HEADER.size - MAX_WINDOW_BYTES) * 8 // MAX_INPUTS - 1
+LAG_STEPS = 32
+"""Lags are told in this share of a tick: half a millisecond at 60 ticks a second."""
+
+MAX_LAG = (1 << 16) - 1
+"""The largest lag that can be told, in `LAG_STEPS`: 2,047 ticks."""
+
+_LAG_BITS = 16
+_LAG_RICE = 3
+_LAG_ESCAPE = 16
+"""Ones in a row after which the lag itself follows instead of what it changed by."""
+
+MAX_INPUT_BITS = (
+    (MAX_DATAGRAM - _INPUT_HEADER.size - MAX_WINDOW_BYTES) * 8 // MAX_INPUTS
+    - 1
+    - (_LAG_ESCAPE + _LAG_BITS)
+)
 """Bits of one tick's inputs, such that `MAX_INPUTS` different ones fit into one packet."""
 
 _DEFERRED = 1
@@ -134,6 +149,9 @@ class InputPacket:
     """The tick of the last of ``inputs``; the others are the ticks before it, without a gap."""
     inputs: list[tuple[Input, ...]]
     """Oldest first; each holds one input of every input class, in the protocol's order."""
+    lags: list[int]
+    """For each of them, how far the picture that the player answered lay behind the input's tick,
+    in 1/32 of a tick: what the server rewinds by."""
 
 
 def encode_inputs(packet: InputPacket, context: Context) -> bytes:
@@ -151,7 +169,10 @@ def encode_inputs(packet: InputPacket, context: Context) -> bytes:
     # A handful of small numbers: Python's own integers are quicker here than numpy's arrays.
     bits, length = 0, 0
     before: tuple[Input, ...] | None = None
-    for frame in packet.inputs:
+    lag_before: int | None = None
+    for frame, lag in zip(packet.inputs, packet.lags, strict=True):
+        code, width = _lag_code(lag, lag_before)
+        bits, length, lag_before = bits << width | code, length + width, lag
         repeats = frame == before
         bits, length = bits << 1 | repeats, length + 1
         if not repeats:
@@ -179,7 +200,9 @@ def decode_inputs(data: bytes, kinds: Sequence[type[Input]], context: Context) -
         raise WireError("the inputs reach back before tick 0")
     body = _Bits(data[body_at:])
     inputs: list[tuple[Input, ...]] = []
+    lags: list[int] = []
     for _ in range(count):
+        lags.append(_decode_lag(body, lags[-1] if lags else None))
         if body.read(1):
             if not inputs:
                 raise WireError("the first input refers to one before it")
@@ -194,7 +217,36 @@ def decode_inputs(data: bytes, kinds: Sequence[type[Input]], context: Context) -
         window=int.from_bytes(data[_INPUT_HEADER.size : body_at], "little"),
         newest_tick=newest_tick,
         inputs=inputs,
+        lags=lags,
     )
+
+
+def _lag_code(lag: int, before: int | None) -> tuple[int, int]:
+    """The bits that tell a lag after the one before it, and how many they are."""
+    if before is None:
+        return lag, _LAG_BITS
+    change = lag - before
+    zigzag = change << 1 if change >= 0 else (-change << 1) - 1
+    ones = zigzag >> _LAG_RICE
+    if ones >= _LAG_ESCAPE:
+        return ((1 << _LAG_ESCAPE) - 1) << _LAG_BITS | lag, _LAG_ESCAPE + _LAG_BITS
+    rest = zigzag & ((1 << _LAG_RICE) - 1)
+    return ((1 << ones) - 1) << (1 + _LAG_RICE) | rest, ones + 1 + _LAG_RICE
+
+
+def _decode_lag(body: "_Bits", before: int | None) -> int:
+    if before is None:
+        return body.read(_LAG_BITS)
+    ones = 0
+    while ones < _LAG_ESCAPE and body.read(1):
+        ones += 1
+    if ones == _LAG_ESCAPE:
+        return body.read(_LAG_BITS)
+    zigzag = ones << _LAG_RICE | body.read(_LAG_RICE)
+    lag = before + (zigzag >> 1 if not zigzag & 1 else -(zigzag + 1 >> 1))
+    if not 0 <= lag <= MAX_LAG:
+        raise WireError(f"a lag of {lag}")
+    return lag
 
 
 def _decode_input(kind: type[Input], body: "_Bits", context: Context) -> Input:

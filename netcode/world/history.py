@@ -127,6 +127,21 @@ class History:
             return None
         return self._frames[number % LENGTH]
 
+    def kept(self) -> NDArray[np.int64]:
+        """The numbers of the broadcasts that are kept, ascending."""
+        return np.sort(self.numbers[self.numbers >= 0])
+
+    def before(self, tick: float) -> Frame:
+        """The newest frame at or before a tick, or else the oldest that is kept.
+
+        Raises `UsageError` while there is none.
+        """
+        numbers = self.kept()
+        if len(numbers) == 0:
+            raise UsageError("there is no history yet")
+        at = int(np.searchsorted(numbers * self.every, tick, side="right")) - 1
+        return self._frames[int(numbers[max(at, 0)]) % LENGTH]
+
     def fit(self, table: int, rows: int) -> bool:
         """Make room for this many rows of a table; new rows are absent and not known.
 

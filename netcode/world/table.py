@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from netcode.declarations import GONE, Entity, unknown_field
+from netcode.declarations import GONE, Entity, unknown_field, view_of
 from netcode.errors import UsageError
 from netcode.fields import GENERATIONS, NO_HANDLE, ROW_BITS, Context, Field, Lanes
 
@@ -26,6 +26,8 @@ FEW_ROWS = 16
 """Up to this many rows, cell by cell is quicker than numpy on the column."""
 MANY_ROWS = 512
 """From so many rows on, it is quicker to find the cells that have changed than to quantise all."""
+AHEAD = -1
+"""The generation of an entity that only the client that predicts it knows of."""
 NOBODY = 0
 """The owner of an entity that no player controls. Players are numbered from 1."""
 
@@ -61,6 +63,8 @@ class Table(Generic[E]):
         self._alive = np.zeros(FIRST_ROWS, dtype=np.bool_)
         self._generation = np.zeros(FIRST_ROWS, dtype=np.int32)
         self._owner = np.zeros(FIRST_ROWS, dtype=np.int32)
+        self.fades: dict[int, float] = {}
+        """How much of a row is in view, for those that are coming or going."""
         self._views: list[E | None] = [None] * FIRST_ROWS
         self._free: deque[int] = deque()
 
@@ -137,9 +141,7 @@ class Table(Generic[E]):
 
     def spawn(self, /, **values: Any) -> E:
         """A new entity in a free row. Raises `UsageError` when all 65,535 rows are taken."""
-        unknown = values.keys() - {field.name for field in self.fields}
-        if unknown:
-            raise UsageError(unknown_field(self.kind, min(unknown)))
+        self.check_names(values)
         cells = {
             field.name: field.to_cell(values.get(field.name, field.default), self.context)
             for field in self.fields
@@ -150,22 +152,50 @@ class Table(Generic[E]):
             self._columns[name][row] = cell
         return entity
 
+    def check_names(self, values: dict[str, Any]) -> None:
+        """Raise `UsageError` for a name that is no field."""
+        unknown = values.keys() - {field.name for field in self.fields}
+        if unknown:
+            raise UsageError(unknown_field(self.kind, min(unknown)))
+
     def place(self, row: int, generation: int) -> E:
         """An entity in exactly this row and generation, its columns as they are.
 
-        What lived in the row before is despawned. This is how a client mirrors the server's rows.
+        What lived in the row before is despawned; what is `AHEAD` there moves out of the way.
+        This is how a client mirrors the server's rows.
         """
+        view = view_of(self.kind, self, row)
+        self._settle(view, row, generation % GENERATIONS)
+        return view
+
+    def place_ahead(self) -> E:
+        """An entity that the server does not know of yet, in a row that is free just now."""
+        row = self._free_row()
+        view = view_of(self.kind, self, row)
+        self._settle(view, row, AHEAD)
+        return view
+
+    def adopt(self, view: E, row: int, generation: int) -> None:
+        """An entity that was `AHEAD` has become the server's, in this row."""
+        cells = [self._columns[field.name][view._row].copy() for field in self.fields]
+        self._vacate(view._row)
+        self._settle(view, row, generation)
+        for field, cell in zip(self.fields, cells, strict=True):
+            self._columns[field.name][row] = cell
+
+    def _settle(self, view: E, row: int, generation: int) -> None:
         self._reserve(row + 1)
-        if self._alive[row]:
-            self.despawn(row)
         self.size = max(self.size, row + 1)
+        before = self._views[row]
+        if before is not None and self._generation[row] == AHEAD:
+            self.adopt(before, self._free_row(), AHEAD)
+        elif before is not None:
+            self.despawn(row)
         self._alive[row] = True
-        self._generation[row] = generation % GENERATIONS
+        self._generation[row] = generation
         self._owner[row] = NOBODY
-        view = self.kind.__new__(self.kind)
         view._table, view._row = self, row
         self._views[row] = view
-        return view
 
     def despawn(self, row: int) -> None:
         """Take the entity out of this row. Its view raises `StaleEntityError` from now on."""
@@ -173,9 +203,13 @@ class Table(Generic[E]):
         if view is None:
             return
         view._table = GONE
+        self._vacate(row)
+
+    def _vacate(self, row: int) -> None:
         self._views[row] = None
         self._alive[row] = False
         self._owner[row] = NOBODY
+        self.fades.pop(row, None)
         self._free.append(row)
         if len(self._free) > 2 * self._capacity:  # only where `place` chooses the rows
             self._free = deque(np.flatnonzero(~self.alive).tolist())
@@ -199,7 +233,11 @@ class Table(Generic[E]):
         self._columns[field.name][row] = field.to_cell(value, self.context)
 
     def handle(self, row: int) -> int:
-        return int(self._generation[row]) << ROW_BITS | row if self._alive[row] else NO_HANDLE
+        generation = int(self._generation[row])
+        return generation << ROW_BITS | row if self._alive[row] and generation >= 0 else NO_HANDLE
+
+    def fade_of(self, row: int) -> float:
+        return self.fades.get(row, 1.0)
 
     def is_mine(self, row: int) -> bool:
         return self.me != NOBODY and int(self._owner[row]) == self.me

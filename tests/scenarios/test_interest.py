@@ -9,8 +9,8 @@ from tests.scenarios.small_game import Rock, Ship, begin, enter, ship_of
 
 def watch(guest: SteppedGuest) -> list[tuple[str, int]]:
     events: list[tuple[str, int]] = []
-    guest.on_enter[Rock] = [lambda rock: events.append(("enter", rock.size))]
-    guest.on_leave[Rock] = [lambda rock: events.append(("leave", rock.size))]
+    guest.events.on_enter[Rock] = [lambda rock: events.append(("enter", rock.size))]
+    guest.events.on_leave[Rock] = [lambda rock: events.append(("leave", rock.size))]
     return events
 
 

@@ -1,0 +1,113 @@
+"""Own entities on the screen: between two ticks, and without a jerk when they are corrected.
+
+Ticks and frames do not come at the same moments. An own entity is therefore shown between where it
+is now and where it will be one tick later if the player goes on like this: so it answers within
+the frame, and moves evenly at any frame rate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from netcode.declarations import Entity
+from netcode.play.scratch import Scratch
+from netcode.vectors import Quat
+from netcode.world.table import AHEAD, Table
+from netcode.world.world import World
+
+LETTING_GO = 0.1
+"""Seconds after which what was corrected has shrunk to a third."""
+
+SMALLEST = 0.02
+"""Errors below this part of a step are let go at once."""
+
+
+@dataclass(slots=True)
+class Change:
+    """Entities that appear and that go."""
+
+    leaving: list[Entity] = field(default_factory=list)
+    entering: list[Entity] = field(default_factory=list)
+
+
+class OwnDisplay:
+    """Shows what is predicted in a world's tables."""
+
+    def __init__(self, world: World, player: int) -> None:
+        self._world = world
+        self._player = player
+        self._shown: list[Scratch] = []
+
+    def gone(self, mine: list[Scratch], stays: Callable[[Scratch], bool]) -> list[Entity]:
+        """The entities of what is not predicted any more, but of those that others show on."""
+        here = {id(scratch) for scratch in mine}
+        gone = [scratch for scratch in self._shown if id(scratch) not in here]
+        self._shown = list(mine)
+        return [
+            scratch.entity
+            for scratch in gone
+            if scratch.entity is not None and scratch.entity.alive and not stays(scratch)
+        ]
+
+    def place(self, mine: list[Scratch]) -> list[Entity]:
+        """Give everything its row; returns the entities that are new in the picture."""
+        entered = []
+        for scratch in mine:
+            table, entity = scratch.table, scratch.entity
+            if entity is not None and entity.alive and entity._table is table:
+                if scratch.row is not None and int(table.generation[entity._row]) == AHEAD:
+                    table.adopt(entity, scratch.row, scratch.generation)
+                continue
+            there = None if scratch.row is None else table.at(scratch.row)
+            if there is not None and int(table.generation[there._row]) == scratch.generation:
+                scratch.entity = there
+                continue
+            scratch.entity = (
+                table.place_ahead()
+                if scratch.row is None
+                else table.place(scratch.row, scratch.generation)
+            )
+            entered.append(scratch.entity)
+        return entered
+
+    def show(self, mine: list[Scratch], share: float, passed: float) -> None:
+        """Write everything into the tables: ``share`` of the way to the next tick, ``passed``
+        seconds after the last time."""
+        kept = float(np.exp(-passed / LETTING_GO))
+        by_table: dict[int, list[Scratch]] = {}
+        for scratch in mine:
+            by_table.setdefault(scratch.index, []).append(scratch)
+            _let_go(scratch, kept)
+        for some in by_table.values():
+            self._show_table(some[0].table, some, share)
+
+    def _show_table(self, table: Table[Any], mine: list[Scratch], share: float) -> None:
+        rows = [scratch.entity._row for scratch in mine if scratch.entity is not None]
+        table.owner[rows] = self._player
+        shares = np.full(len(mine), share)
+        context = table.context
+        for described in table.fields:
+            cells = [described.to_cell(scratch.values[described], context) for scratch in mine]
+            column = described.column_of(cells)
+            if described.blends:
+                ahead = [described.to_cell(scratch.ahead[described], context) for scratch in mine]
+                column = described.blend(column, described.column_of(ahead), shares)
+                off = [scratch.errors.get(described) for scratch in mine]
+                for place, error in enumerate(off):
+                    if error is not None:
+                        column[place] += error
+                        if isinstance(described, Quat):
+                            column[place] /= np.sqrt((column[place] ** 2).sum()) or 1.0
+            table[described.name][rows] = column
+
+
+def _let_go(scratch: Scratch, kept: float) -> None:
+    for described, error in list(scratch.errors.items()):
+        left = error * kept
+        steps = getattr(described, "steps", None)
+        if np.max(np.abs(left)) < (SMALLEST * steps.step if steps is not None else 1e-3):
+            del scratch.errors[described]
+        else:
+            scratch.errors[described] = left
