@@ -10,6 +10,7 @@ from what happened: from how long after one snapshot the next one was there (the
 how early the server says that inputs came.
 """
 
+import math
 from collections import deque
 
 CATCH_UP = 5
@@ -138,7 +139,7 @@ class TickClock:
         snapshot that was the newest before."""
         self._newest: int | None = None
         self._now: float | None = None
-        self._quickest = 0.0
+        self._quickest = math.inf
         self._display = Hand(tick_rate, DISPLAY_FASTER, DISPLAY_SLOWER)
         self._input = Hand(tick_rate, INPUT_FASTER, INPUT_SLOWER)
         self._input_error = 0.0
@@ -207,7 +208,14 @@ class TickClock:
         self._latest = bare[min(int(LET_LATE * len(bare)) + 1, len(bare) - 1)]
 
     def _forget_before_shift(self, now: float) -> None:
-        """Start afresh when everything has been late for a while: that is no jitter."""
+        """Start afresh when everything has been late for a while, or something comes far too early
+        (this machine's clock has been asleep): that is no jitter."""
+        if self._quickest < math.inf and self._arrivals[-1][1] < self._quickest - SHIFT:
+            _, offset, _ = self._arrivals[-1]
+            self._arrivals = deque([(now, offset, offset + self._interval)])
+            self._reports.clear()
+            self._heard = 0
+            return
         recent = [entry for entry in self._arrivals if entry[0] > now - SHIFT_WINDOW]
         before = len(self._arrivals) - len(recent)
         if before == 0 or len(recent) < 4:

@@ -22,7 +22,7 @@ from netcode.wire.packets import (
 )
 from netcode.world.world import World
 from tests.fuzz.test_fuzz_state import mutate
-from tests.unit.wire.test_messages import Empty, Full
+from tests.unit.wire.test_messages import Bang, Empty, Full
 from tests.unit.wire.test_packets import Aim, Gear, Steer
 
 ROUNDS = int(os.environ.get("NETCODE_FUZZ_ROUNDS", "20000"))
@@ -36,7 +36,7 @@ class Ship(nc.Entity):
 WORLD = World([Ship])
 SHIP = WORLD.spawn(Ship)
 INPUTS = (Steer, Aim)
-MESSAGES = (Empty, Full)
+MESSAGES = (Empty, Full, Bang)
 
 
 def inputs(rng: random.Random) -> bytes:
@@ -54,12 +54,15 @@ def inputs(rng: random.Random) -> bytes:
         )
         frames.append((Steer(turn=rng.randint(-1, 1), aim=rng.uniform(0, 6)), aim))
     window = rng.getrandbits(64)
-    packet = InputPacket(rng.getrandbits(16), True, 5, window, 1_000, frames)
+    lags = [rng.choice((640, 641, 638, rng.getrandbits(16))) for _ in frames]
+    packet = InputPacket(rng.getrandbits(16), True, 5, window, 1_000, frames, lags)
     return encode_inputs(packet, WORLD)
 
 
 def message(rng: random.Random) -> bytes:
     full = Full(number=rng.uniform(-5, 5), text="é" * rng.randint(0, 6), ship=SHIP)
+    if rng.random() < 0.3:
+        return encode_message(2, Bang(), WORLD, tick=rng.getrandbits(32))
     return encode_message(1, full, WORLD, request=rng.randint(0, 1_000))
 
 
@@ -67,6 +70,8 @@ def take_inputs(data: bytes) -> None:
     packet = decode_inputs(data, INPUTS, WORLD)
     assert len(packet.inputs) <= MAX_INPUTS
     assert 0 <= packet.window < 1 << 64
+    assert len(packet.lags) == len(packet.inputs)
+    assert all(0 <= lag < 1 << 16 for lag in packet.lags)
     for frame in packet.inputs:
         assert [type(part) for part in frame] == [Steer, Aim]
         for part in frame:
@@ -75,7 +80,8 @@ def take_inputs(data: bytes) -> None:
 
 
 def take_message(data: bytes) -> None:
-    found, request, reply = decode_message(data, MESSAGES, WORLD)
+    found, request, reply, tick = decode_message(data, MESSAGES, WORLD)
+    assert tick is None or (found.timed and 0 <= tick < 1 << 32)
     assert 0 <= request < 1 << 31
     assert not (reply and request == 0)
     for field in found.fields:

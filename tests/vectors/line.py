@@ -125,8 +125,9 @@ class Line:
             self.on_received(data)
         self.client_packet += 1
         newest, window = self.end.receiver.acknowledge(self.client_packet)
+        heard = self.end.receiver.heard
         packet = InputPacket(
-            self.client_packet, self.end.receiver.heard, newest, window, newest_tick=0, inputs=[]
+            self.client_packet, heard, newest, window, newest_tick=0, inputs=[], lags=[]
         )
         data = encode_inputs(packet, self.world)
         self.on_sent(self.client_packet, data)

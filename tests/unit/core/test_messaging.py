@@ -49,7 +49,7 @@ def test_a_message_reads_as_it_was_written_on_the_channel_of_its_delivery() -> N
         channel, payload = a.mailbox.encode(message)
         assert channel.delivery is delivery
         assert a.mailbox.carries(channel)
-        assert b.mailbox.receive(payload) == (message, 0)
+        assert b.mailbox.receive(payload) == (message, 0, None)
 
 
 def test_a_request_gets_its_reply() -> None:
@@ -59,7 +59,7 @@ def test_a_request_gets_its_reply() -> None:
         assert channel.delivery is RELIABLE  # a request is never lost, whatever it declares
         received = b.mailbox.receive(payload)
         assert received is not None
-        message, request = received
+        message, request, _ = received
         assert isinstance(message, Count)
         _, answer = b.mailbox.encode_reply(Say(text=str(message.number)), request)
         assert a.mailbox.receive(answer) is None
@@ -160,7 +160,7 @@ def test_what_came_before_the_channels_were_opened_is_kept() -> None:
     session = Session()
     session.receive(Lane.UNORDERED, Piece(channel.number, 0, 0, 1, payload))
     mailbox = Mailbox(GAME, session, World(()))
-    assert [mailbox.receive(early) for early in mailbox.early] == [(Count(number=3), 0)]
+    assert [mailbox.receive(early) for early in mailbox.early] == [(Count(number=3), 0, None)]
 
 
 def test_a_class_has_one_handler() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import netcode as nc
 from netcode.errors import WireError
-from netcode.wire.messages import MAX_REQUEST, decode_message, encode_message, unpack
+from netcode.wire.messages import MAX_REQUEST, MAX_TICK, decode_message, encode_message, unpack
 from netcode.world.world import World
 
 QUICK = settings(deadline=None, max_examples=40)
@@ -28,6 +28,10 @@ class Ship(nc.Entity):
 
 class Empty(nc.Message):
     pass
+
+
+class Bang(nc.Message, timed=True):
+    loud = nc.Bool()
 
 
 class Full(nc.Message):
@@ -68,20 +72,40 @@ FULL = st.builds(
 def test_every_kind_of_field_comes_back(message: Full, request: int, reply: bool) -> None:
     reply = reply and request > 0
     data = encode_message(1, message, WORLD, request=request, reply=reply)
-    assert decode_message(data, KINDS, WORLD) == (message, request, reply)
+    assert decode_message(data, KINDS, WORLD) == (message, request, reply, None)
 
 
 def test_a_message_without_fields_is_four_bytes() -> None:
     data = encode_message(0, Empty(), WORLD)
     assert len(data) == 4
-    assert decode_message(data, KINDS, WORLD) == (Empty(), 0, False)
+    assert decode_message(data, KINDS, WORLD) == (Empty(), 0, False, None)
 
 
 def test_values_are_rounded_and_clamped_on_the_way() -> None:
     message = Full(number=99, whole=-99, flat=(0.3, -99))
-    read, _, _ = decode_message(encode_message(1, message, WORLD), KINDS, WORLD)
+    read, *_ = decode_message(encode_message(1, message, WORLD), KINDS, WORLD)
     assert isinstance(read, Full)
     assert (read.number, read.whole, read.flat) == (5.0, -10, (0.5, -5.0))
+
+
+@given(st.integers(0, MAX_TICK))
+@QUICK
+def test_a_timed_message_brings_its_tick(tick: int) -> None:
+    data = encode_message(0, Bang(loud=True), WORLD, tick=tick)
+    assert decode_message(data, [Bang], WORLD) == (Bang(loud=True), 0, False, tick)
+    untold = encode_message(0, Bang(), WORLD)
+    assert decode_message(untold, [Bang], WORLD) == (Bang(), 0, False, None)
+
+
+@pytest.mark.parametrize("tick", [-1, MAX_TICK + 1, 1.5, None, "1", [1]])
+def test_what_is_no_tick_is_refused(tick: Any) -> None:
+    with pytest.raises(WireError):
+        decode_message(msgpack.packb([0, 0, [1], tick]), [Bang], WORLD)
+
+
+def test_a_message_that_is_not_timed_has_no_tick() -> None:
+    with pytest.raises(WireError):
+        decode_message(msgpack.packb([0, 0, [], 5]), KINDS, WORLD)
 
 
 GOOD = msgpack.unpackb(encode_message(1, Full(text="hi"), WORLD))

@@ -15,6 +15,7 @@ from netcode.wire.packets import (
     INPUT,
     MAX_INPUT_BITS,
     MAX_INPUTS,
+    MAX_LAG,
     MAX_PACKETS,
     MAX_WINDOW_BYTES,
     NO_TICK,
@@ -83,6 +84,7 @@ def packet(inputs: list[Any], **changes: Any) -> InputPacket:
         "newest_state": 3,
         "window": 0,
         "newest_tick": 100,
+        "lags": [640] * len(inputs),
     }
     return InputPacket(**{**values, **changes}, inputs=inputs)
 
@@ -201,11 +203,37 @@ def test_what_has_been_rounded_once_stays(frame: Any) -> None:
     assert encode_inputs(packet([rounded]), WORLD) == data
 
 
-def test_an_input_like_the_one_before_costs_one_bit() -> None:
+def test_an_input_like_the_one_before_costs_a_bit_and_an_even_lag_four() -> None:
     still = (Steer(turn=1),)
     one = encode_inputs(packet([still]), WORLD)
     many = encode_inputs(packet([still] * MAX_INPUTS), WORLD)
-    assert (8 * len(many) - 8 * len(one)) - (MAX_INPUTS - 1) in range(-7, 8)
+    assert (8 * len(many) - 8 * len(one)) - 5 * (MAX_INPUTS - 1) in range(-7, 8)
+
+
+@given(st.lists(st.integers(0, MAX_LAG) | st.integers(600, 680), max_size=MAX_INPUTS))
+@QUICK
+def test_lags_come_back_however_they_change(lags: list[int]) -> None:
+    sent = packet([(Steer(),)] * len(lags), lags=lags)
+    data = encode_inputs(sent, WORLD)
+    assert decode_inputs(data, [Steer], WORLD).lags == lags
+
+
+@pytest.mark.parametrize("lags", [[0, 65_535] * 16, [65_535, 0] * 16])
+def test_lags_that_leap_take_no_more_room_than_is_kept_for_them(lags: list[int]) -> None:
+    data = encode_inputs(packet([(Steer(),)] * MAX_INPUTS, lags=lags), WORLD)
+    assert 8 * (len(data) - 13) <= (32 + 1) * MAX_INPUTS + 3
+    assert decode_inputs(data, [Steer], WORLD).lags == lags
+
+
+@pytest.mark.parametrize(("first", "code"), [(0, "0001"), (0, "10101"), (65_535, "0010")])
+def test_a_lag_out_of_range_is_refused(first: int, code: str) -> None:
+    """A change of -1 or -7 below 0, or of +1 above the top."""
+    bits = f"{first:016b}" + "0" + "0" * 15 + code + "1"
+    bits += "0" * (-len(bits) % 8)
+    body = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    assert sum(sum(field.lane_bits) for field in Steer.fields) == 15
+    with pytest.raises(WireError, match="lag"):
+        decode_inputs(bare(2, body), [Steer], WORLD)
 
 
 def test_the_largest_packet_of_inputs_fits_into_a_datagram() -> None:
@@ -214,7 +242,9 @@ def test_the_largest_packet_of_inputs_fits_into_a_datagram() -> None:
     wide: Any = type("Wide", (nc.Input,), {**fields, **rest})
     nc.Protocol(inputs=[wide])
     frames = [(wide(f0=index),) for index in range(MAX_INPUTS)]
-    data = encode_inputs(packet(frames, window=(1 << 8 * MAX_WINDOW_BYTES) - 1), WORLD)
+    lags = [0, 65_535] * (MAX_INPUTS // 2)
+    window = (1 << 8 * MAX_WINDOW_BYTES) - 1
+    data = encode_inputs(packet(frames, window=window, lags=lags), WORLD)
     assert MAX_DATAGRAM - MAX_INPUTS < len(data) <= MAX_DATAGRAM
     assert decode_inputs(data, [wide], WORLD).inputs == frames
 
@@ -225,17 +255,17 @@ def test_the_largest_packet_of_inputs_fits_into_a_datagram() -> None:
         ("cut header", bare(0, b"")[:-1]),
         ("nothing", b""),
         ("too many", bare(MAX_INPUTS + 1, b"\xff" * 60)),
-        ("first repeats", bare(1, b"\x80")),
+        ("first repeats", bare(1, b"\x00\x00\x80")),
         ("cut body", bare(1, b"")),
-        ("cut in the middle", bare(2, b"\x00\x00\x00")),
+        ("cut in the middle", bare(2, b"\x00\x00\x00\x00\x00")),
         ("bytes behind", bare(0, b"\x00")),
-        ("bits behind", bare(1, b"\x00\x00\x01")),
+        ("bits behind", bare(1, b"\x00\x00\x00\x00\x01")),
         ("cut window", bare(0, b"", window_bytes=3, window=b"\x01\x02")),
         ("window too long", bare(0, b"", window_bytes=33, window=bytes(33))),
         ("window of all there is", bare(0, b"", window_bytes=255)),
-        ("inputs within the window", bare(1, b"", window_bytes=2, window=b"\x20\x00")),
-        ("before tick 0", bare(2, b"\x00" * 9, newest_tick=0)),
-        ("no tick", bare(1, b"\x00\x00", newest_tick=NO_TICK)),
+        ("inputs within the window", bare(1, b"", window_bytes=4, window=b"\x00\x00\x20\x00")),
+        ("before tick 0", bare(2, b"\x00" * 11, newest_tick=0)),
+        ("no tick", bare(1, b"\x00\x00\x00\x00", newest_tick=NO_TICK)),
     ],
 )
 def test_malformed_inputs_are_refused(what: str, data: bytes) -> None:
@@ -249,6 +279,6 @@ def test_the_first_tick_of_all_may_have_an_input() -> None:
 
 
 def test_numbers_beyond_a_range_are_read_as_its_end() -> None:
-    data = bare(1, bytes([0b01100000, 0]))  # turn lane 3 of 0..2, which no honest end sends
+    data = bare(1, bytes([0, 0, 0b01100000, 0]))  # turn lane 3 of 0..2, which no honest end sends
     (frame,) = decode_inputs(data, [Steer], WORLD).inputs
     assert frame == (Steer(turn=1),)

@@ -86,7 +86,7 @@ def as_bits(data: bytes) -> str:
 
 
 def input_packet(sequence: int, newest: int, window: int) -> bytes:
-    return encode_inputs(InputPacket(sequence, True, newest, window, 0, []), World([]))
+    return encode_inputs(InputPacket(sequence, True, newest, window, 0, [], []), World([]))
 
 
 def test_the_state_packets_are_what_the_program_sends() -> None:
@@ -110,7 +110,7 @@ def test_the_state_packets_are_what_the_program_sends() -> None:
 
 def test_the_input_packet_is_what_the_program_sends() -> None:
     steady, turn = (Steer(turn=0, thrust=True),), (Steer(turn=1),)
-    packet = InputPacket(7, True, 2, 0b1, 47, [steady, steady, turn])
+    packet = InputPacket(7, True, 2, 0b1, 47, [steady, steady, turn], [608, 607, 624])
     assert encode_inputs(packet, World([Ship])) == example("inputs")
 
 
@@ -210,18 +210,31 @@ def test_a_client_of_the_document_holds_what_the_examples_say() -> None:
     assert as_float(227, -100, 100, 0.5) == 13.5
 
 
+def unfolded(read: "Bits") -> int:
+    """The change of a lag: never so large here that the lag itself would follow."""
+    quotient = 0
+    while read.take(1):
+        quotient += 1
+    assert quotient < 16
+    folded = 8 * quotient + read.take(3)
+    return folded // 2 if folded % 2 == 0 else -(folded + 1) // 2
+
+
 def test_the_inputs_decode_to_their_values() -> None:
     data = example("inputs")
     assert struct.unpack("<BHBHBIB", data[:12]) == (17, 7, 1, 2, 1, 47, 3)
     assert data[12] == 0b1
     read = Bits(data[13:])
     inputs: list[tuple[int, bool]] = []
+    lags: list[int] = []
     for _ in range(3):
+        lags.append(lags[-1] + unfolded(read) if lags else read.take(16))
         if read.take(1):
             inputs.append(inputs[-1])
         else:
             inputs.append((as_int(read.take(2), -1, 1), read.take(1) == 1))
     assert inputs == [(0, True), (0, True), (1, False)]
+    assert lags == [608, 607, 624]
     assert set(read.text[read.at :]) == {"0"}
 
 
