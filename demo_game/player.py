@@ -3,7 +3,6 @@
 import contextlib
 import getpass
 import signal
-import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -25,9 +24,6 @@ FRAME_RATE = 60
 LONGEST_FRAME = 0.1
 """Seconds. After a longer pause what moves on the screen only goes on, rather than jumps."""
 BOTS = 4
-SWITCH_INTERVAL = 0.001
-"""Seconds after which Python lets the network's thread in while a frame is drawn. Its default,
-5 ms, is spent at every packet that arrives during a frame: here that halves the round trip."""
 HOST_PORT = 8080
 DEFAULT_ADDRESS = f"ws://localhost:{HOST_PORT}"
 
@@ -209,7 +205,6 @@ def _raise_exit(number: int, frame: FrameType | None) -> NoReturn:
 def main(*, url: str | None, name: str, weather: str | None, bots: int) -> int:
     """The window: with a ``url`` it joins at once, else it begins at the start screen."""
     signal.signal(signal.SIGTERM, _raise_exit)
-    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         with Window(name=name, weather=weather, bots=bots) as window:
             if url is None:

@@ -27,7 +27,7 @@ FLOORS = (
     ("netcode.link",),
     ("netcode.core",),
     ("netcode.transports",),
-    ("netcode.introductions", "netcode.testing"),
+    ("netcode.introductions", "netcode.switching", "netcode.testing"),
     ("netcode.server", "netcode.mesh"),
     ("netcode.client",),
     ("netcode",),
