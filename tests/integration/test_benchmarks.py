@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from benchmarks import cable, latency, report
+from benchmarks import busy_game, cable, latency, report
 from benchmarks.__main__ import main, questions
 from benchmarks.cable import ADDRESSES, Cable
 from benchmarks.latency import Measured, staleness
@@ -216,3 +216,22 @@ def test_latency_measures_real_programs_and_goes_on_when_one_fails(
         assert 20 < figures[f"{case}/clean", "staleness_p50_ms"] < 50
     assert not any(row["case"].startswith("broken") for row in rows)
     assert "absent: broken/clean" in capsys.readouterr().err
+
+
+# -- the busy game question ------------------------------------------------------------------
+
+
+def test_busy_game_measures_every_case_with_a_real_server_and_player(tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+    assert main(["busy_game", "--quick", "--json", str(file)]) == 0
+    rows = json.loads(file.read_text())["rows"]
+    figures = {(row["case"], row["metric"]): row["value"] for row in rows}
+    cases = [case for group in busy_game.GROUPS for case in group]
+    for case in cases:
+        if case.network != "none":
+            assert 0 < figures[case.name, "snapshot_delay_ms_p50"] < 1000
+            assert 0 < figures[case.name, "input_delay_ms_p50"] < 1000
+            assert 0 <= figures[case.name, "rtt_ms_p50"] < 1000
+        assert ((case.name, "frame_ms_p50") in figures) == case.busy
+    assert figures["busy/ours", "snapshot_p50_to_5ms"] > 0
+    assert figures["busy/ours", "frame_p50_to_alone"] > 0
