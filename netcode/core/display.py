@@ -18,7 +18,7 @@ from netcode.declarations import Entity
 from netcode.fields import Field
 from netcode.play.interpolation import Arrangement, Interpolator
 from netcode.play.own_display import OwnDisplay
-from netcode.play.prediction import Owned, Predictor
+from netcode.play.prediction import PATIENCE, Owned, Predictor
 from netcode.play.scratch import Scratch
 from netcode.play.step import Spawn, Step
 from netcode.play.tick_clock import TickClock
@@ -26,6 +26,9 @@ from netcode.protocol import Protocol
 from netcode.sync.receiver import Receiver
 from netcode.world.history import ABSENT, Frame, History
 from netcode.world.world import World
+
+REPEATED = 1.5
+"""Round trips after which what told of a new entity, and was lost, has come again."""
 
 
 class Events:
@@ -73,6 +76,8 @@ class Display:
         self._welcome = welcome
         self._lock = lock
         self._now: float | None = None
+        self._past_own: dict[tuple[int, int], int] = {}
+        """By table and row, the generation of an entity that was predicted and has gone."""
         self._interpolator = Interpolator(history, world.tables, welcome.tick_rate)
         self.predictor = Predictor(protocol, world, welcome.broadcast_every, self._make_step)
         self._own = OwnDisplay(world, welcome.player)
@@ -83,11 +88,14 @@ class Display:
             self.clock.advance(now, rtt)
             controlled = [np.flatnonzero(known.controlled) for known in self._receiver.known]
             owned = self._owned() if self.prediction else []
-            mine: list[list[int]] = [[] for _ in controlled]
-            for one in owned:
-                mine[one.table].append(one.row)
-            rows = [np.array(some, dtype=np.intp) for some in mine]
-            arrangement = self._interpolator.look(self._tick(), rows, self._receiver.stats.packets)
+            # What is not fully told yet is not shown like others' in the meantime.
+            own = [
+                rows if self.prediction and table.kind in self._protocol.simulate else rows[:0]
+                for rows, table in zip(controlled, self._world.tables, strict=True)
+            ]
+            tick = self._tick()
+            self._leave_out_past_own(tick, own)
+            arrangement = self._interpolator.look(tick, own, self._receiver.stats.packets)
             told = self._telling(owned)
             due = sampler.sample(int(self.clock.input_tick))
         if arrangement is None:
@@ -97,7 +105,7 @@ class Display:
             predictor.forget()
         else:
             if told is not None and told.tick > predictor.confirmed_tick:
-                predictor.confirm(told.tick, owned, told.complete)
+                predictor.confirm(told.tick, owned, self._patience(told, rtt))
             for tick, inputs in due:
                 predictor.advance(tick, inputs)
             predictor.look_ahead(sampler.pending())
@@ -111,6 +119,25 @@ class Display:
         for entity in entered:
             if entity.alive:  # a handler before may have had it despawned
                 self._events.entered(entity)
+
+    def _leave_out_past_own(self, tick: float, own: list[NDArray[np.intp]]) -> None:
+        """Add rows whose entity was predicted and has gone: others' past still has it for a while,
+        but its picture was that of the present."""
+        if not self._past_own:
+            return
+        frame = self._history.before(tick)
+        for index, row in list(self._past_own):
+            life = frame.tables[index].life
+            if row < len(life) and int(life[row]) == self._past_own[index, row]:
+                own[index] = np.append(own[index], row)
+            else:
+                del self._past_own[index, row]
+
+    def _patience(self, told: Frame, rtt: float) -> int:
+        if not told.complete:
+            return PATIENCE
+        repeated = round(REPEATED * rtt * self._welcome.tick_rate)
+        return repeated + 2 * self._welcome.broadcast_every
 
     def _tick(self) -> float:
         newest = self._history.newest
@@ -166,7 +193,11 @@ class Display:
             self._events.left(entity)
             if not self._interpolator.leave(entity, arrangement.tick):
                 self._world.despawn(entity)
-        for entity in self._own.gone(self.predictor.mine, self._is_still_told):
+        for scratch, entity in self._own.gone(self.predictor.mine):
+            if self._is_still_told(scratch):
+                continue
+            if scratch.row is not None:
+                self._past_own[scratch.index, scratch.row] = scratch.generation
             self._events.left(entity)
             self._world.despawn(entity)
         entered = [

@@ -5,8 +5,6 @@ is now and where it will be one tick later if the player goes on like this: so i
 the frame, and moves evenly at any frame rate.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,14 +22,6 @@ SMALLEST = 0.02
 """Errors below this part of a step are let go at once."""
 
 
-@dataclass(slots=True)
-class Change:
-    """Entities that appear and that go."""
-
-    leaving: list[Entity] = field(default_factory=list)
-    entering: list[Entity] = field(default_factory=list)
-
-
 class OwnDisplay:
     """Shows what is predicted in a world's tables."""
 
@@ -40,15 +30,15 @@ class OwnDisplay:
         self._player = player
         self._shown: list[Scratch] = []
 
-    def gone(self, mine: list[Scratch], stays: Callable[[Scratch], bool]) -> list[Entity]:
-        """The entities of what is not predicted any more, but of those that others show on."""
+    def gone(self, mine: list[Scratch]) -> list[tuple[Scratch, Entity]]:
+        """What is not predicted any more, and what stands for it in the picture."""
         here = {id(scratch) for scratch in mine}
         gone = [scratch for scratch in self._shown if id(scratch) not in here]
         self._shown = list(mine)
         return [
-            scratch.entity
+            (scratch, scratch.entity)
             for scratch in gone
-            if scratch.entity is not None and scratch.entity.alive and not stays(scratch)
+            if scratch.entity is not None and scratch.entity.alive
         ]
 
     def place(self, mine: list[Scratch]) -> list[Entity]:

@@ -32,8 +32,8 @@ MAX_SPAWNED = 1_024
 """Entities that a client has ahead of the server at most."""
 
 PATIENCE = 60
-"""Ticks after which an entity that the server does not seem to have is given up, where packets are
-missing that may tell of it."""
+"""Ticks after which an entity that the server does not seem to have is given up at the latest, or
+where packets are missing that may tell of it."""
 
 
 def simulate_entity(protocol: Protocol, entity: Entity, inputs: Inputs, step: Step) -> None:
@@ -161,11 +161,11 @@ class Predictor:
 
     # -- and back ----------------------------------------------------------------------------
 
-    def confirm(self, tick: int, owned: Sequence[Owned], complete: bool) -> None:
+    def confirm(self, tick: int, owned: Sequence[Owned], patience: int) -> None:
         """A snapshot says what the player controls and how it is at ``tick``.
 
-        ``complete`` is whether all of the snapshot is here, so that what it does not tell of is
-        not there.
+        What was spawned here and is not among it is given up ``patience`` ticks after its birth:
+        what tells of it may have been lost, and is repeated after a round trip.
         """
         self.confirmed_tick = tick
         while self._inputs and self._inputs[0][0] <= tick:
@@ -186,15 +186,12 @@ class Predictor:
             scratch
             for scratch in self.mine
             if id(scratch) in told
-            or (scratch.row is None and self._may_come(scratch, tick, complete))
+            or (scratch.row is None and tick - scratch.born < min(patience, PATIENCE))
         ]
         for scratch in self.mine:
             scratch.records = {at: kept for at, kept in scratch.records.items() if at > tick}
         if surprises:
             self._replay(tick, told, recorded)
-
-    def _may_come(self, scratch: Scratch, tick: int, complete: bool) -> bool:
-        return scratch.born > tick or (not complete and tick - scratch.born < PATIENCE)
 
     def _match(self, owned: Sequence[Owned]) -> list[tuple[Owned, Scratch]]:
         """What stands here for each of these; new scratch copies for those that are new."""

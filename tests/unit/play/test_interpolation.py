@@ -296,7 +296,9 @@ def test_a_class_that_fades_comes_and_goes_by_degrees() -> None:
     assert fades[:7] == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
     assert fades[7:15] == [1.0] * 8
     assert fades[15:] == pytest.approx([1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
-    assert [seen[tick][1] for tick in sorted(seen)] == pytest.approx([2.0 * t for t in range(5, 26)])
+    assert [seen[tick][1] for tick in sorted(seen)] == pytest.approx(
+        [2.0 * t for t in range(5, 26)]
+    )
     assert len(table) == 0
 
 

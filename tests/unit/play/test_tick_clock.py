@@ -145,7 +145,7 @@ def test_a_hand_that_is_far_off_jumps() -> None:
 
 
 def test_a_hands_speed_never_leaps() -> None:
-    clock, server = make(jitter=0.01)
+    _, server = make(jitter=0.01)
     server.settle(4.0)
     before: tuple[float, float] | None = None
     server.one_way += 0.06
