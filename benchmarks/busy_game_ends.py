@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 import netcode as nc
+from netcode.core.guest import EAGER
 from netcode.link.frames import Heartbeat
 from netcode.link.liveness import Liveness
 from netcode.wire.packets import STATE, InputPacket
@@ -257,16 +258,28 @@ class _Player:
         self._guest._datagram = noted
 
     def _note_inputs(self) -> None:
-        send = self._guest._send_inputs
-        due = 0.0
+        guest = self._guest
+        send, sample = guest._send_inputs, guest._sampler.sample
+        latest = sampled = 0.0
 
-        def noted() -> None:
-            nonlocal due
+        def note_sample(newest: int) -> Any:
+            nonlocal sampled
+            due = sample(newest)
+            if due:
+                sampled = time.monotonic()
+            return due
+
+        def note_send() -> None:
+            nonlocal latest
             send()
-            self._slot.inputs_due[self.client.player_id, self._guest._packet] = due
-            due = self._guest._next_input_at
+            # Due when the time had come, or somewhat before with inputs enough for a packet.
+            eager = max(sampled, latest - EAGER * guest._input_interval)
+            key = self.client.player_id, guest._packet
+            self._slot.inputs_due[key] = min(latest, eager)
+            latest = guest._next_input_at
 
-        self._guest._send_inputs = noted
+        guest._sampler.sample = note_sample
+        guest._send_inputs = note_send
 
     def _note_round_trips(self) -> None:
         liveness = self._guest.link.liveness

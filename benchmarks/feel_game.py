@@ -7,10 +7,13 @@ unit is a pixel of its window.
 import math
 import random
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import netcode as nc
+from netcode.core.host import MAX_REWIND
 from netcode.core.player import Player
+from netcode.play.prediction import Owned
 from netcode.testing import FRAME, SteppedGuest, Stepper
 from netcode.transports.link_model import Conditions
 
@@ -124,8 +127,8 @@ class Figures:
 class Game:
     """A host with its targets. `Watch` and `Pilot` play on it."""
 
-    def __init__(self, seed: int) -> None:
-        self.stepper = Stepper(GAME, seed=seed, resolution=RESOLUTION)
+    def __init__(self, seed: int, **options: float) -> None:
+        self.stepper = Stepper(GAME, seed=seed, resolution=RESOLUTION, **options)
         self.rng = random.Random(seed)
         self.paths: dict[int, deque[tuple[float, float, float]]] = {}
         """By handle: x, y and speed at each of the last ticks."""
@@ -139,6 +142,14 @@ class Game:
         self.targets: list[Ship] = []
         self.crossing: list[Ship] = []
         self._thrust: dict[int, tuple[float, float]] = {}
+
+    def join(self, name: str, weather: Weather) -> SteppedGuest:
+        """A guest whose line is not given up soon."""
+        guest = self.stepper.join(name, weather)
+        for link in (guest.link, guest.host_link):
+            assert link is not None
+            link.liveness.silence_limit = PATIENCE
+        return guest
 
     def add_targets(self) -> None:
         """Targets that reverse, and targets that cross the view at full speed."""
@@ -216,6 +227,11 @@ class Pilot:
         self._turned_at: float | None = None
         self._heading = 0.0
 
+    def begin(self) -> int:
+        """Measure from now on; the number of the newest key press."""
+        self._turned_at = None
+        return self._presses
+
     def steer(self, figures: Figures | None) -> Steer:
         """The input of this frame, after a look at what the frame before showed."""
         now = self.game.stepper.clock.now
@@ -275,6 +291,11 @@ class Watcher:
             )
         return Steer(fire=fire, aim_x=self._aim[0], aim_y=self._aim[1])
 
+    def begin(self, pilot: "Pilot") -> int:
+        """Look from now on, at what happens from now on; the number of the first shot."""
+        self._presses = pilot.begin()
+        return self._shots + 1
+
     def _shown(self, target: Ship) -> Ship | None:
         return self.guest.world.table(Ship).by_handle(target.handle)
 
@@ -325,17 +346,18 @@ class Watcher:
                 figures.agreed += seen == self.game.verdicts[number]
 
 
-def play(weather: Weather, seconds: float, seed: int) -> tuple[Figures, SteppedGuest]:
-    """A pilot and a watcher on lines of this weather, and what the watcher saw. Returns the figures
-    and the pilot's guest."""
-    game = Game(seed)
+def play(
+    weather: Weather, seconds: float, seed: int, *, plain: bool = False
+) -> tuple[Figures, SteppedGuest]:
+    """A pilot and a watcher on lines of this weather, and what the watcher saw.
+
+    ``plain`` shows what arrives, as it arrives, and judges shots by the present. Returns the
+    figures and the pilot's guest.
+    """
+    game = Game(seed, max_rewind=0.0 if plain else MAX_REWIND)
     game.add_targets()
-    ada = game.stepper.join("Ada", weather)
-    bob = game.stepper.join("Bob", weather)
-    for guest in (ada, bob):
-        for link in (guest.link, guest.host_link):
-            assert link is not None
-            link.liveness.silence_limit = PATIENCE
+    ada, bob = game.join("Ada", weather), game.join("Bob", weather)
+    ada.prediction = bob.prediction = ada.interpolation = bob.interpolation = not plain
     pilot = Pilot(game, ada, random.Random(seed + 1))
     watcher = Watcher(game, bob, random.Random(seed + 2))
     figures = Figures()
@@ -346,16 +368,50 @@ def play(weather: Weather, seconds: float, seed: int) -> tuple[Figures, SteppedG
             return [pilot.steer(figures if measuring else None)]
         return [watcher.steer()]
 
-    ready = lambda: ada.own(Ship) is not None and bob.own(Ship) is not None  # noqa: E731
+    def ready() -> bool:
+        return ada.own(Ship) is not None and bob.own(Ship) is not None
+
     game.stepper.run_until(ready, within=30.0, inputs=inputs)
     game.stepper.run(SETTLE_SECONDS, inputs)
-    measuring, pilot._turned_at = True, None
+    measuring = True
     [ship] = game.stepper.player_of(ada).entities
     assert isinstance(ship, Ship)
-    watcher._presses = pilot._presses
-    first_shot = watcher._shots + 1
+    first_shot = watcher.begin(pilot)
     for _ in range(round(seconds / FRAME)):
         game.stepper.run(FRAME, inputs)
         watcher.look(figures, pilot, ship)
     watcher.count_shots(figures, first_shot)
     return figures, ada
+
+
+def fly_alone(weather: Weather, seconds: float, seed: int) -> tuple[list[float], int]:
+    """How far off the prediction was, in units, at each snapshot that said something else, and how
+    many snapshots it was compared with."""
+    game = Game(seed)
+    ada = game.join("Ada", weather)
+    pilot = Pilot(game, ada, random.Random(seed + 1))
+
+    def inputs(guest: SteppedGuest) -> list[Steer]:
+        return [pilot.steer(None)]
+
+    game.stepper.run_until(lambda: ada.own(Ship) is not None, within=30.0, inputs=inputs)
+    game.stepper.run(SETTLE_SECONDS, inputs)
+    assert ada.display is not None
+    predictor = ada.display.predictor
+    surprises: list[float] = []
+    snapshots = 0
+    confirm = predictor.confirm
+
+    def noted(tick: int, owned: Sequence[Owned], patience: int) -> None:
+        nonlocal snapshots
+        before = [(scratch.view.x, scratch.view.y) for scratch in predictor.mine]  # type: ignore[attr-defined]
+        confirm(tick, owned, patience)
+        after = [(scratch.view.x, scratch.view.y) for scratch in predictor.mine]  # type: ignore[attr-defined]
+        snapshots += 1
+        moved = max(math.dist(*pair) for pair in zip(before, after, strict=True))
+        if moved > 0:
+            surprises.append(moved)
+
+    predictor.confirm = noted  # type: ignore[method-assign]
+    game.stepper.run(seconds, inputs)
+    return surprises, snapshots

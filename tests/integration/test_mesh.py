@@ -77,7 +77,7 @@ async def test_leaving_is_told_and_ends_the_iteration(url: str) -> None:
             async with asyncio.timeout(10):
                 await ada.wait_for_peers(1)
 
-            @ada.events.on_leave
+            @ada.on_leave
             def on_leave(peer: nc.MeshPeer) -> None:
                 gone.append(f"{peer.name} {peer.left_because}")
                 left.set()

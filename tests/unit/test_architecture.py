@@ -56,7 +56,8 @@ LONGEST = 500
 
 ASKED_BY_FIELDS = {
     "World": {"text_id", "text", "handle_of", "entity_at"},
-    "Table": {"read", "write", "handle", "is_mine"},
+    "Table": {"read", "write", "handle", "is_mine", "fade_of"},
+    "PastTable": {"read", "write", "handle", "is_mine", "fade_of"},
     "Everything": {"visible"},
     "Radius": {"visible"},
 }

@@ -249,3 +249,55 @@ def test_what_goes_on_has_its_edges_at_rest() -> None:
     given = Steer(turn=1, fire=True, scroll=2, zoom=0.5, aim=1.0)
     assert given.held() == Steer(turn=1, aim=1.0)
     assert given.fire
+
+
+class Bullet(Thing, predicted=True, fade=0.25):
+    speed = nc.Float(0, 10, step=0.1)
+
+
+def test_a_predicted_class_has_a_hidden_field_for_its_owner() -> None:
+    *told, hidden = Bullet.fields
+    assert [field.name for field in told] == [*(f.name for f in Thing.fields), "speed"]
+    assert hidden.only_owner
+    assert hidden.name not in repr(nc.World([Bullet]).spawn(Bullet))
+    with pytest.raises(nc.UsageError) as raised:
+        nc.World([Bullet]).spawn(Bullet, nothing=1)
+    assert hidden.name not in str(raised.value)
+
+
+def test_what_inherits_from_a_predicted_class_is_one_and_has_the_field_once() -> None:
+    class Rocket(Bullet):
+        pass
+
+    class Mine(Bullet, predicted=True):
+        pass
+
+    for kind in (Rocket, Mine):
+        assert [f.name for f in kind.fields].count(Bullet.fields[-1].name) == 1
+        assert kind._predicted
+        assert kind._fade == 0.25
+    with pytest.raises(nc.ProtocolError, match="inherits from a predicted class"):
+        type("Plain", (Bullet,), {}, predicted=False)
+
+
+@pytest.mark.parametrize("fade", [-1, 5.5, float("nan"), True, "1"])
+def test_a_fade_is_a_few_seconds(fade: Any) -> None:
+    with pytest.raises(nc.ProtocolError, match="fade"):
+        type("Ghost", (nc.Entity,), {}, fade=fade)
+
+
+def test_a_message_is_timed_if_it_says_so_and_so_are_its_heirs() -> None:
+    class Bang(nc.Message, timed=True):
+        pass
+
+    class Boom(Bang, delivery=nc.UNRELIABLE):
+        pass
+
+    assert (Chat.timed, Bang.timed, Boom.timed) == (False, True, True)
+
+
+@pytest.mark.parametrize("teleport", [0, -3, float("nan"), True, "far"])
+def test_a_teleport_is_a_distance(teleport: Any) -> None:
+    for kind in (nc.Float, nc.Vec2, nc.Vec3):
+        with pytest.raises(nc.ProtocolError, match="teleport"):
+            kind(0, 10, step=1, teleport=teleport)

@@ -303,3 +303,27 @@ def test_only_declared_entities_are_simulated() -> None:
 def test_what_simulates_is_a_function() -> None:
     with pytest.raises(ProtocolError, match="must be a function"):
         Protocol(entities=[Ship], inputs=[Steer], simulate={Ship: 5})  # type: ignore[dict-item]
+
+
+def test_a_predicted_class_needs_a_function_that_moves_it() -> None:
+    class Bullet(nc.Entity, predicted=True):
+        pass
+
+    with pytest.raises(nc.ProtocolError, match="Bullet is predicted"):
+        Protocol(entities=[Bullet], inputs=[Steer])
+
+
+def test_both_ends_must_agree_on_what_is_predicted_and_timed() -> None:
+    plain = type("Bullet", (nc.Entity,), {})
+    ahead = type("Bullet", (nc.Entity,), {}, predicted=True)
+    bang, timed = type("Bang", (nc.Message,), {}), type("Bang", (nc.Message,), {}, timed=True)
+
+    def move(entity: Any, keys: Any, step: Any) -> None:
+        pass
+
+    one = Protocol(entities=[plain], inputs=[Steer], messages=[bang], simulate={plain: move})
+    other = Protocol(entities=[ahead], inputs=[Steer], messages=[bang], simulate={ahead: move})
+    third = Protocol(entities=[plain], inputs=[Steer], messages=[timed], simulate={plain: move})
+    assert len({one.hash, other.hash, third.hash}) == 3
+    assert "Bullet._spawned" in difference(one.description, other.description)
+    assert "Bang.(delivery)" in difference(one.description, third.description)

@@ -210,3 +210,16 @@ def test_a_class_without_fields_has_a_history_of_lives() -> None:
     world.spawn(Mark)
     kept = history.record(1, world.tables).tables[0]
     assert (kept.lanes.shape, kept.life.tolist()) == ((1, 0), [0])
+
+
+def test_the_frame_before_a_tick() -> None:
+    history = History(World([Rock]).tables)
+    with pytest.raises(nc.UsageError, match="no history"):
+        history.before(5)
+    for tick in (10, 12, 15):
+        history.begin(tick)
+    assert history.kept().tolist() == [10, 12, 15]
+    found = {tick: history.before(tick).tick for tick in (3.0, 10.0, 11.9, 12.0, 14.99, 15, 99)}
+    assert found == {3.0: 10, 10.0: 10, 11.9: 10, 12.0: 12, 14.99: 12, 15: 15, 99: 15}
+    history.begin(10 + LENGTH)
+    assert history.kept().tolist() == [12, 15, 10 + LENGTH]

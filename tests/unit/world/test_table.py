@@ -271,3 +271,64 @@ def test_rounding_twice_changes_nothing_more(table: Table[Rock]) -> None:
     before = (table.x.tolist(), table.spot.tolist())
     table.round_rows(np.array([0]))
     assert (table.x.tolist(), table.spot.tolist()) == before
+
+
+# -- what a client has ahead of the server ---------------------------------------------------
+
+
+def test_an_entity_ahead_of_the_server_has_no_handle_yet(table: Table[Rock]) -> None:
+    rock = table.place_ahead()
+    rock.x = 2.5
+    assert rock.alive
+    assert list(table) == [rock]
+    assert (rock.handle, table.by_handle(-1)) == (-1, None)
+    assert table.by_handle(rock._row) is None
+
+
+def test_it_keeps_its_values_and_stays_itself_when_it_is_adopted(table: Table[Rock]) -> None:
+    rock = table.place_ahead()
+    rock.x, rock.grade, rock.label = 2.5, 4, "mine"
+    table.adopt(rock, 7, 3)
+    assert table.at(7) is rock
+    assert rock.handle == 3 << 16 | 7
+    assert table.by_handle(rock.handle) is rock
+    assert (rock.x, rock.grade, rock.label) == (2.5, 4, "mine")
+    assert len(table) == 1
+
+
+def test_it_makes_way_for_what_the_server_has_in_that_row(table: Table[Rock]) -> None:
+    ahead = [table.place_ahead() for _ in range(3)]
+    for number, rock in enumerate(ahead):
+        rock.grade = number
+    for row in range(6):
+        table.place(row, 0).grade = 100 + row
+    assert [table.at(row).grade for row in range(6)] == list(range(100, 106))  # type: ignore[union-attr]
+    assert [(rock.alive, rock.grade) for rock in ahead] == [(True, 0), (True, 1), (True, 2)]
+    assert len({rock._row for rock in ahead} | set(range(6))) == 9
+
+
+def test_adopting_takes_the_row_from_its_last_tenant(table: Table[Rock]) -> None:
+    old = table.place(0, 4)
+    rock = table.place_ahead()
+    table.adopt(rock, 0, 5)
+    assert not old.alive
+    assert table.at(0) is rock
+
+
+def test_what_is_ahead_can_go_again(table: Table[Rock]) -> None:
+    rock = table.place_ahead()
+    table.despawn(rock._row)
+    assert not rock.alive
+    assert len(table) == 0
+    again = table.place_ahead()
+    assert again.alive
+
+
+def test_everything_is_fully_in_view_unless_it_is_said(table: Table[Rock]) -> None:
+    rock = table.spawn()
+    assert rock.fade == 1.0
+    table.fades[rock._row] = 0.25
+    assert rock.fade == 0.25
+    table.despawn(rock._row)
+    assert rock.fade == 0.0
+    assert table.spawn().fade == 1.0
