@@ -25,7 +25,7 @@ A unit is a pixel of the demo's window.
 | `lan` … `terrible` | the presets of the design |
 | `lte` | the recorded line of `--trace`, up and down; the session is given 20 s of patience |
 | `loss5/alone` | ten minutes of flying alone: how far each snapshot is from what was predicted |
-| `loss5/as received` | without prediction, interpolation and rewinding: what arrives, as it arrives |
+| `loss5/as received` | without prediction, interpolation and rewinding: what arrives |
 
 Goals: the own ship answers within a frame; on `loss5` 99.9 % of snapshots are within a pixel of
 the prediction and remote ships within 4 px (p99); no stall above 60 ms on `4g`; 99 % of shots
