@@ -33,7 +33,7 @@ class Arrangement:
 
     tick: float
     paths: list[Path]
-    revised: list[Path] | None
+    revised: list[Path | None]
     """What was shown last, as it would be with what is known now; None if that is the same."""
     leaving: list[Entity] = field(default_factory=list)
     entering: list[tuple[Table[Any], int, int]] = field(default_factory=list)
@@ -91,13 +91,16 @@ class Interpolator:
             return None
         frame = self._history.before(tick)
         key = (frame.number, version, *(rows.tobytes() for rows in own))
+        revised: list[Path | None] = [None] * len(self._tables)
+        if version != self._version and self._tick is not None:
+            now = self._paths(self._tick, [shown.life for shown in self._shown], own)
+            revised = [
+                path if path is not known else None
+                for path, known in zip(now, self._known, strict=True)
+            ]
         if key != self._known_key:
             self._known_key = key
             self._known = self._paths(tick, [table.life for table in frame.tables], own)
-        revised = None
-        if version != self._version and self._tick is not None:
-            lives = [shown.life for shown in self._shown]
-            revised = self._paths(self._tick, lives, own)
         self._version = version
         arrangement = Arrangement(tick, self._known, revised)
         for index, table in enumerate(self._tables):
@@ -115,7 +118,11 @@ class Interpolator:
             there[own[index][own[index] < len(there)]] = False
             rows.append(there.nonzero()[0])
         samples = samples_at(self._history, tick, rows)
-        return [motion.path(some) for motion, some in zip(self._motions, samples, strict=True)]
+        last: Sequence[Path | None] = self._known or [None] * len(samples)
+        return [
+            motion.path(some, known)
+            for motion, some, known in zip(self._motions, samples, last, strict=True)
+        ]
 
     def _compare(
         self, index: int, life: NDArray[np.int32], own: Rows, arrangement: Arrangement
@@ -189,7 +196,7 @@ class Interpolator:
         passed = 0.0 if self._tick is None else arrangement.tick - self._tick
         kept = float(np.exp(-max(passed, 0.0) / (LETTING_GO * self._rate)))
         for index, path in enumerate(arrangement.paths):
-            revised = None if arrangement.revised is None else arrangement.revised[index]
+            revised = arrangement.revised[index]
             self._show_table(index, path, revised, arrangement.tick, passed, kept, smooth)
             if self._coming[index] or self._going[index]:
                 self._fade(index, arrangement.tick)
@@ -206,6 +213,9 @@ class Interpolator:
         smooth: bool,
     ) -> None:
         motion, shown, rows = self._motions[index], self._shown[index], path.samples.rows
+        if len(rows) == 0 and not self._going[index]:
+            shown.life[:] = ABSENT
+            return
         shown.fit(self._history.sizes[index])
         if revised is not None and len(revised.samples.rows) and smooth:
             self._revise(motion, shown, revised)

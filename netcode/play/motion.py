@@ -54,6 +54,10 @@ AGREES = 0.3
 AGREES_LANES = 3.0
 """And by so many steps, for what is rounded."""
 
+LOOK_BACK = 16
+"""Broadcasts before the tick in which samples are looked for: twice the longest interval at which
+a row may be told, one for each of two samples."""
+
 _VELOCITIES = {"x": "vx", "y": "vy", "z": "vz", "position": "velocity"}
 
 
@@ -87,6 +91,20 @@ class Samples:
         """Rows of which nothing newer than ``before`` is known."""
         return np.asarray(self.after_tick == self.before_tick)
 
+    def is_as(self, other: "Samples") -> bool:
+        """Whether these are the same samples of the same rows."""
+        return (
+            len(self.rows) == len(other.rows)
+            and (self.rows == other.rows).all()
+            and (self.after_tick == other.after_tick).all()
+            and (self.before_tick == other.before_tick).all()
+            and (self.older_tick == other.older_tick).all()
+            and (self.life == other.life).all()
+            and (self.after == other.after).all()
+            and (self.before == other.before).all()
+            and bool((self.older == other.older).all())
+        )
+
 
 def samples_at(history: History, tick: float, rows: Sequence[Rows]) -> list[Samples]:
     """The samples around a tick for these rows of each table; the history must hold a frame.
@@ -94,8 +112,10 @@ def samples_at(history: History, tick: float, rows: Sequence[Rows]) -> list[Samp
     Rows that were not known in a frame take their samples from the nearest one in which they were.
     """
     numbers = history.kept()
-    places = numbers % len(history.numbers)
     at = max(int(np.searchsorted(numbers * history.every, tick, side="right")) - 1, 0)
+    first = max(0, at - LOOK_BACK)
+    numbers, at = numbers[first:], at - first
+    places = numbers % len(history.numbers)
     starts = history.layout.row_starts
     flat = np.concatenate([start + some for start, some in zip(starts, rows, strict=True)])
     life = history.life[places[at], flat]
@@ -174,8 +194,10 @@ class Motion:
             change[:, turns] = (change[:, turns] + period / 2) % period - period / 2
         return change
 
-    def path(self, samples: Samples) -> "Path":
-        """The path of rows through their samples."""
+    def path(self, samples: Samples, last: "Path | None" = None) -> "Path":
+        """The path of rows through their samples; ``last`` again if it was made of the same."""
+        if last is not None and samples.is_as(last.samples):
+            return last
         return Path(self, samples)
 
     def _speed(self, lanes: Lanes) -> Floats:
