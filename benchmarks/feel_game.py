@@ -347,7 +347,12 @@ class Watcher:
 
 
 def play(
-    weather: Weather, seconds: float, seed: int, *, plain: bool = False
+    weather: Weather,
+    seconds: float,
+    seed: int,
+    *,
+    plain: bool = False,
+    settle: float = SETTLE_SECONDS,
 ) -> tuple[Figures, SteppedGuest]:
     """A pilot and a watcher on lines of this weather, and what the watcher saw.
 
@@ -372,7 +377,7 @@ def play(
         return ada.own(Ship) is not None and bob.own(Ship) is not None
 
     game.stepper.run_until(ready, within=30.0, inputs=inputs)
-    game.stepper.run(SETTLE_SECONDS, inputs)
+    game.stepper.run(settle, inputs)
     measuring = True
     [ship] = game.stepper.player_of(ada).entities
     assert isinstance(ship, Ship)
@@ -384,7 +389,9 @@ def play(
     return figures, ada
 
 
-def fly_alone(weather: Weather, seconds: float, seed: int) -> tuple[list[float], int]:
+def fly_alone(
+    weather: Weather, seconds: float, seed: int, *, settle: float = SETTLE_SECONDS
+) -> tuple[list[float], int]:
     """How far off the prediction was, in units, at each snapshot that said something else, and how
     many snapshots it was compared with."""
     game = Game(seed)
@@ -395,7 +402,7 @@ def fly_alone(weather: Weather, seconds: float, seed: int) -> tuple[list[float],
         return [pilot.steer(None)]
 
     game.stepper.run_until(lambda: ada.own(Ship) is not None, within=30.0, inputs=inputs)
-    game.stepper.run(SETTLE_SECONDS, inputs)
+    game.stepper.run(settle, inputs)
     assert ada.display is not None
     predictor = ada.display.predictor
     surprises: list[float] = []
