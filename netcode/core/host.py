@@ -81,6 +81,14 @@ class Host:
         max_rewind: float = MAX_REWIND,
         seed: int = 0,
     ) -> None:
+        if not isinstance(protocol, Protocol):
+            raise UsageError(f"a server takes the game's Protocol first, not {protocol!r}")
+        if not isinstance(interest, Interest | None):
+            raise UsageError(f"interest takes a policy such as nc.Radius(600), not {interest!r}")
+        if not isinstance(priority, Priority | None):
+            raise UsageError(f"priority takes nc.Priority({{Ship: 4}}), not {priority!r}")
+        if not isinstance(budget, Budget | None):
+            raise UsageError(f"budget takes nc.Budget(ceiling=...), not {budget!r}")
         if not 1 <= tick_rate <= 1000:
             raise UsageError(f"tick_rate must be 1 to 1000 ticks a second, not {tick_rate}")
         every = tick_rate / broadcast_rate if broadcast_rate > 0 else 0.0
