@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import netcode as nc
 from netcode.core.player import Player
-from netcode.testing import FRAME, SteppedGuest, Stepper
+from netcode.testing import FRAME, SteppedClient, Stepper
 from netcode.transports.link_model import Conditions
 
 THRUST = 430.0
@@ -204,8 +204,8 @@ class Game:
 class Pilot:
     """Flies with random reversals, and presses a key now and then."""
 
-    def __init__(self, game: Game, guest: SteppedGuest, rng: random.Random) -> None:
-        self.game, self.guest, self.rng = game, guest, rng
+    def __init__(self, game: Game, client: SteppedClient, rng: random.Random) -> None:
+        self.game, self.client, self.rng = game, client, rng
         self.pressed_at: dict[int, float] = {}
         """By number of the press: when."""
         self._presses = 0
@@ -219,7 +219,7 @@ class Pilot:
     def steer(self, figures: Figures | None) -> Steer:
         """The input of this frame, after a look at what the frame before showed."""
         now = self.game.stepper.clock.now
-        own = self.guest.own(Ship)
+        own = self.client.own(Ship)
         turned = own is not None and own.heading != self._heading
         if turned and figures is not None and self._turned_at is not None:
             figures.own.append(now - FRAME - self._turned_at)
@@ -244,8 +244,8 @@ class Pilot:
 class Watcher:
     """Looks at everything in every frame, and shoots at what crosses."""
 
-    def __init__(self, game: Game, guest: SteppedGuest, rng: random.Random) -> None:
-        self.game, self.guest, self.rng = game, guest, rng
+    def __init__(self, game: Game, client: SteppedClient, rng: random.Random) -> None:
+        self.game, self.client, self.rng = game, client, rng
         self._frame = 0
         self._shots = 0
         self._seen_hits: dict[int, tuple[bool, ...]] = {}
@@ -276,16 +276,16 @@ class Watcher:
         return Steer(fire=fire, aim_x=self._aim[0], aim_y=self._aim[1])
 
     def _shown(self, target: Ship) -> Ship | None:
-        return self.guest.world.table(Ship).by_handle(target.handle)
+        return self.client.world.table(Ship).by_handle(target.handle)
 
     def look(self, figures: Figures, pilot: Pilot, pilots_ship: Ship) -> None:
         """Note what the frame shows."""
-        display = self.guest.display
+        display = self.client.guest.display
         assert display is not None
         assert display.seen is not None
         now = self.game.stepper.clock.now
         figures.delays.append(display.clock.display_lag)
-        figures.leads.append(self.guest.stats().lead)
+        figures.leads.append(self.client.stats.lead)
         for target in self.game.targets:
             self._look_at(target, display.seen, figures)
         shown = self._shown(pilots_ship)
@@ -325,15 +325,15 @@ class Watcher:
                 figures.agreed += seen == self.game.verdicts[number]
 
 
-def play(weather: Weather, seconds: float, seed: int) -> tuple[Figures, SteppedGuest]:
+def play(weather: Weather, seconds: float, seed: int) -> tuple[Figures, SteppedClient]:
     """A pilot and a watcher on lines of this weather, and what the watcher saw. Returns the figures
-    and the pilot's guest."""
+    and the pilot's client."""
     game = Game(seed)
     game.add_targets()
     ada = game.stepper.join("Ada", weather)
     bob = game.stepper.join("Bob", weather)
-    for guest in (ada, bob):
-        for link in (guest.link, guest.host_link):
+    for client in (ada, bob):
+        for link in (client.guest.link, client.host_link):
             assert link is not None
             link.liveness.silence_limit = PATIENCE
     pilot = Pilot(game, ada, random.Random(seed + 1))
@@ -341,8 +341,8 @@ def play(weather: Weather, seconds: float, seed: int) -> tuple[Figures, SteppedG
     figures = Figures()
     measuring = False
 
-    def inputs(guest: SteppedGuest) -> list[Steer]:
-        if guest is ada:
+    def inputs(client: SteppedClient) -> list[Steer]:
+        if client is ada:
             return [pilot.steer(figures if measuring else None)]
         return [watcher.steer()]
 

@@ -6,7 +6,7 @@ import pytest
 
 import netcode as nc
 from netcode.protocol import Protocol
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 from tests.scenarios.small_game import Ship, Steer, begin, enter, own_ship, ship_of
 
 TICK = 1 / 60
@@ -44,7 +44,7 @@ def test_on_a_line_that_loses_nothing_the_server_does_exactly_what_was_predicted
 
     game.host.on_tick.append(note_host)
 
-    def steer(guest: SteppedGuest) -> list[Steer]:
+    def steer(guest: SteppedClient) -> list[Steer]:
         predicted.setdefault(ada.tick, state(own_ship(ada)))
         # Values between the steps of the fields, as a mouse gives them.
         return [Steer(thrust=rng.randint(-1, 1), aim=rng.uniform(-3, 3), fire=rng.random() < 0.2)]
