@@ -11,9 +11,12 @@ seeded, by a clock that moves only when it is told to:
         game.run(1.0, lambda client: [Steer(thrust=True)])
         assert ada.own(Ship).x > 0
 
-What does not hold raises `AssertionError` with the seed in its text.
+`check_determinism` finds what keeps a client's prediction from being what the server will say.
+What goes wrong raises `AssertionError` with the seed in its text. docs/testing-your-game.md has
+it all.
 """
 
+from netcode.testing.determinism import check_determinism
 from netcode.testing.lines import LossPattern, Weather, WeatherScript
 from netcode.testing.manual_clock import ManualClock
 from netcode.testing.stepped_client import SteppedClient
@@ -28,4 +31,5 @@ __all__ = [
     "Stepper",
     "Weather",
     "WeatherScript",
+    "check_determinism",
 ]
