@@ -98,7 +98,7 @@ def test_listening_to_what_is_not_there_raises_at_once() -> None:
     mistakes: list[Any] = [
         lambda: ada.on_enter(Alien),
         lambda: ada.on_leave(Alien),
-        lambda: ada.on_change("hull"),  # type: ignore[type-var]
+        lambda: ada.on_change("hull"),  # type: ignore[arg-type]
         lambda: ada.on(Noise),
         lambda: game.server.on(Noise),
     ]
