@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,31 +25,15 @@ from demo_game.game import (
 )
 from demo_game.questions import question
 from demo_game.spectator import census, knows
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 
 
-class SteppedServer:
-    """What the demo's host uses of a `netcode.Server`, on a stepped clock."""
+class SteppedServer(nc.ServerSide):
+    """In the place of a `netcode.Server`: the server of a stepped game."""
 
     def __init__(self, protocol: nc.Protocol, **options: Any) -> None:
         self.game = Stepper(protocol, **options)
-        self._host = self.game.host
-        self.on_join = self._host.on_join.append
-        self.on_leave = self._host.on_leave.append
-        self.on_tick = self._host.on_tick.append
-        self.broadcast = self._host.broadcast
-        self.explain = self._host.explain
-        self.state_stats = self._host.state_stats
-        self.world = self._host.world
-        self.players = self._host.guests.by_id
-        self.stats = self._host.stats
-
-    @property
-    def tick(self) -> int:
-        return self._host.tick
-
-    def on(self, kind: type[nc.Message]) -> Callable[[Any], None]:
-        return lambda handler: self._host.handlers.set(kind, handler)
+        super().__init__(self.game.host)
 
 
 class Arena:
@@ -61,19 +44,19 @@ class Arena:
         self.game: Stepper = self.host.server.game  # type: ignore[attr-defined]
         self.world = self.host.server.world
 
-    def join(self, name: str, watch: int = 0) -> SteppedGuest:
+    def join(self, name: str, watch: int = 0) -> SteppedClient:
         guest = self.game.join(name)
         self.game.run_until(lambda: guest.joined, within=5)
         guest.send(Enter(watch=watch))
         self.game.run(1.5)
         return guest
 
-    def ship_of(self, guest: SteppedGuest) -> Ship:
+    def ship_of(self, guest: SteppedClient) -> Ship:
         ship = self.host.rules.seats[guest.player_id].ship
         assert ship is not None
         return ship
 
-    def ask(self, guest: SteppedGuest, message: nc.Message) -> nc.Message:
+    def ask(self, guest: SteppedClient, message: nc.Message) -> nc.Message:
         reply = guest.request(message)
         self.game.run_until(reply.done, within=5)
         return reply.result(0)
@@ -239,7 +222,7 @@ def test_only_pilots_chat_and_not_too_much(arena: Arena) -> None:
     ada = arena.join("Ada")
     spectator = arena.join("Eve", watch=ada.player_id)
     heard: list[Chat] = []
-    ada.handlers.set(Chat, heard.append)
+    ada.on(Chat)(heard.append)
     spectator.send(Chat(text="boo"))
     for number in range(demo.CHAT_LINES + 1):
         ada.send(Chat(text=f"line {number}"))
