@@ -76,6 +76,9 @@ class Display:
         self._interpolator = Interpolator(history, world.tables, welcome.tick_rate)
         self.predictor = Predictor(protocol, world, welcome.broadcast_every, self._make_step)
         self._own = OwnDisplay(world, welcome.player)
+        self._over: list[dict[int, int]] = [{} for _ in world.tables]
+        """Of each table, the rows of own entities that are no more, and the tick of the snapshot
+        that said so. The display lies behind it, and is not to show them once more until then."""
 
     def show(self, now: float, rtt: float, sampler: InputSampler) -> None:
         """Arrange the picture for this moment, and sample the inputs of ticks that are due."""
@@ -86,8 +89,12 @@ class Display:
             mine: list[list[int]] = [[] for _ in controlled]
             for one in owned:
                 mine[one.table].append(one.row)
+            tick = self._tick()
+            for index, over in enumerate(self._over):
+                self._over[index] = {row: until for row, until in over.items() if tick < until}
+                mine[index] += self._over[index]
             rows = [np.array(some, dtype=np.intp) for some in mine]
-            arrangement = self._interpolator.look(self._tick(), rows, self._receiver.stats.packets)
+            arrangement = self._interpolator.look(tick, rows, self._receiver.stats.packets)
             told = self._telling(owned)
             due = sampler.sample(int(self.clock.input_tick))
         if arrangement is None:
@@ -168,6 +175,9 @@ class Display:
                 self._world.despawn(entity)
         for entity in self._own.gone(self.predictor.mine, self._is_still_told):
             self._events.left(entity)
+            if entity.alive:
+                index = self._world.tables.index(self._world.table(type(entity)))
+                self._over[index][entity._row] = self.predictor.confirmed_tick
             self._world.despawn(entity)
         entered = [
             self._interpolator.enter(table, row, generation, arrangement.tick)
