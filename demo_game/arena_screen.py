@@ -36,8 +36,9 @@ from netcode.transports.conditioner import PRESETS
 
 RESPAWN_SECONDS = RESPAWN_TICKS / 60
 WEATHERS = tuple(PRESETS)
-COLLECT_RANGE = 80.0
-"""A crystal that vanishes so near to the own ship was collected by it, in units."""
+COLLECT_RANGE = 300.0
+"""A crystal of the own livery that vanishes so near was collected by the own ship, in units. The
+server tells of it when the display gets there; the ship has flown on by then."""
 
 
 class Look(enum.Enum):
@@ -80,6 +81,9 @@ class ArenaScreen:
         client.on(Downed)(lambda message: self.hud.downed(message, self._now))
         client.on(RoundOver)(lambda message: self.hud.round_over(message, self._now))
         client.on_leave(Ship)(self._ship_left)
+        for kind in (Ship, Rock):
+            client.on_enter(kind)(self.view.gone.discard)
+            client.on_leave(kind)(self.view.gone.add)
 
     def resize(self, width: int, height: int) -> None:
         """The window has this many pixels now."""
@@ -172,7 +176,7 @@ class ArenaScreen:
         own = self.client.own(Ship)
         if own is not None:
             self.hud.respawn_at = math.inf
-        self.view.update(self.client.world, own, dt)
+        self.view.update(self.client.world, own, dt, self.client.tick)
         self.network.take(now, self.client.stats)
         if self.spectator is not None:
             self.spectator.update()
@@ -193,9 +197,7 @@ class ArenaScreen:
             target = None
         if self._pointer is not None:
             place, zoom = self._pointed_at(self._pointer)
-            me = -1 if watching is not None else self.client.player_id  # tracers stand for these
-            found = pick(world, *place, PICK_REACH / zoom, without_shots_of=me)
-            target = found or target
+            target = pick(world, *place, PICK_REACH / zoom) or target
         if target is None and own is not None:
             target = world.table(Ship).by_handle(own.handle)
         self.inquiry.ask(self.client if watching is None else watching.client, target, now)
@@ -271,11 +273,14 @@ class ArenaScreen:
     # -- what the network tells --------------------------------------------------------------
 
     def _blast(self, blast: Blast) -> None:
+        if self.view.shots.have_shown(blast):
+            return
         self.view.effects.blast(blast, self.view.camera)
         own = self.client.own(Ship)
         if blast.kind is not BlastKind.CRYSTAL or own is None or not blast.grade:
             return
-        if math.hypot(own.x - blast.x, own.y - blast.y) < COLLECT_RANGE:
+        near = math.hypot(own.x - blast.x, own.y - blast.y) < COLLECT_RANGE
+        if near and blast.colour == own.colour:
             points = f"+{POINTS_CRYSTAL * blast.grade}"
             self.view.effects.note(blast.x, blast.y - 18, points, GEMS[blast.grade])
 

@@ -21,6 +21,9 @@ from demo_game.game import (  # noqa: E402
     SLOWER,
     VIEW_LEAVE,
     VIEW_RADIUS,
+    Blast,
+    BlastKind,
+    Bullet,
     Crystal,
     Figures,
     Rock,
@@ -67,12 +70,13 @@ class FakeClient:
         self.asked: list[nc.Message] = []
         self.replies: list[nc.Reply[nc.Message]] = []
         self.conditions: str | None = None
+        self.tick = 0
         self.closed = False
 
     def on(self, kind: object) -> Callable[[Any], Any]:
         return lambda handler: handler
 
-    on_leave = on
+    on_enter = on_leave = on
 
     def own(self, kind: type[Ship]) -> Ship | None:
         return next((ship for ship in self.world[Ship] if ship.player == self.player_id), None)
@@ -366,3 +370,21 @@ def test_f3_asks_for_the_figures_once_a_second(
         frames(player, screen, second, 50)
         assert len(client.asked) == second + 1
         client.replies[-1]._resolve(Figures(sent=second))
+
+
+def test_the_servers_spark_for_a_hit_that_was_shown_is_not_shown_again(
+    player: ArenaScreen, screen: "pygame.Surface"
+) -> None:
+    client: Any = player.client
+    client.world.table(Bullet).me = 1
+    rock = next(iter(client.world[Rock]))
+    shot = client.world.spawn(Bullet, x=rock.x, y=rock.y, player=1)
+    client.world.table(Bullet).own(shot._row, 1)
+    player.update(Steer(), 0.0, 1 / 60)
+    lights = len(player.view.effects)
+    assert lights > 0
+    told = Blast(kind=BlastKind.SPARK, x=rock.x + 12, y=rock.y)
+    player._blast(told)
+    assert len(player.view.effects) == lights
+    player._blast(told)
+    assert len(player.view.effects) > lights, "another hit at the same place"
