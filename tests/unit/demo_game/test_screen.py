@@ -26,9 +26,10 @@ from demo_game.game import (  # noqa: E402  # noqa: E402
     RoundOver,
     Ship,
 )
-from demo_game.graphs import KEPT, NetworkHistory, draw_network  # noqa: E402
+from demo_game.ghosts import draw_ghosts  # noqa: E402
+from demo_game.graphs import FIGURES, KEPT, NetworkHistory, draw_network  # noqa: E402
 from demo_game.help import draw_help, draw_hint  # noqa: E402
-from demo_game.hud import Hud, standings  # noqa: E402
+from demo_game.hud import Badge, Hud, standings  # noqa: E402
 from demo_game.menu import Menu  # noqa: E402
 from demo_game.simulation import Rules  # noqa: E402
 from demo_game.view import View  # noqa: E402
@@ -96,8 +97,10 @@ def test_a_frame_with_everything_on_it(
     ship_box = pygame.Rect(0, 0, 40, 40)
     ship_box.center = tuple(round(v) for v in view.camera.screen(own.x, own.y))
     assert colours_in(surface, ship_box) > 30, "there is a ship in the middle"
-    hud.draw(surface, world, own.player, own, view.camera, 1.0, "loss5")
-    hud.draw(surface, world, own.player, None, view.camera, 1.0, "clean")
+    badges = [Badge(text, palette.AMBER) for text in ("weather: loss5", "ghosts", "and more")]
+    hud.draw(surface, world, own.player, own, view.camera, 1.0, badges)
+    hud.draw(surface, world, own.player, None, view.camera, 1.0)
+    draw_ghosts(surface, view.camera, world, world, hud.scale)
     chat.draw(surface, hud.scale, 1.0)
     draw_hint(surface, hud.scale)
     draw_help(surface, hud.scale)
@@ -117,7 +120,7 @@ def test_a_wrecked_player_sees_the_place_and_the_countdown(
     view.draw(screen, world, None, 1.0)
     picture = screen.copy()
     hud.respawn_at = 3.0
-    hud.draw(picture, world, 1, None, view.camera, 1.0, "clean")
+    hud.draw(picture, world, 1, None, view.camera, 1.0)
     box = pygame.Rect(480, 250, 320, 90)
     assert colours_in(picture, box) > colours_in(screen, box)
 
@@ -306,3 +309,59 @@ def test_what_fades_is_between_there_and_not_there(
     view.draw(screen, empty, None, 1.0, labels=False)
     nothing = pygame.surfarray.array3d(screen.subsurface(area)).astype(int)
     assert abs(nothing - away).sum() == 0, "at first there is nothing to be seen of it"
+
+
+# -- what F3 says of the feel --------------------------------------------------------------------
+
+
+def feel(history: NetworkHistory) -> dict[str, float]:
+    return {f.title: series[-1] for f, series in zip(FIGURES, history.series, strict=True)}
+
+
+def test_lead_and_delay_are_in_milliseconds_and_what_went_wrong_is_a_rate() -> None:
+    history = NetworkHistory()
+    for quarter in range(41):
+        wrong = 3 * max(0, quarter - 20) // 4  # three a second, from the fifth second on
+        stats = nc.NetworkStats(
+            lead=0.08, interpolation_delay=0.11, corrections=wrong, mispredictions=2 * wrong
+        )
+        history.take(quarter / 4, stats)
+        if quarter == 20:
+            assert feel(history)["CORRECTIONS"] == feel(history)["MISPREDICTED"] == 0
+    told = feel(history)
+    assert told["LEAD"] == pytest.approx(80)
+    assert told["DISPLAY DELAY"] == pytest.approx(110)
+    assert told["CORRECTIONS"] == pytest.approx(3)
+    assert told["MISPREDICTED"] == pytest.approx(6)
+    for quarter in range(41, 50):
+        history.take(quarter / 4, nc.NetworkStats(corrections=wrong, mispredictions=2 * wrong))
+    assert feel(history)["CORRECTIONS"] == 0, "a second later it is over"
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_network_and_help_fit_the_window(screen: "pygame.Surface", width: int, height: int) -> None:
+    surface, hud = pygame.Surface((width, height)), Hud()
+    hud.resize(width, height)
+    box = draw_network(surface, hud.scale, NetworkHistory(), "webrtc · direct", "clean")
+    assert surface.get_rect().contains(box)
+    assert surface.get_rect().contains(draw_help(surface, hud.scale))
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_badges_stand_between_score_board_and_minimap(
+    screen: "pygame.Surface", world: nc.World, width: int, height: int
+) -> None:
+    surface, hud, view = pygame.Surface((width, height)), Hud(), View(width, height)
+    hud.resize(width, height)
+    texts = ("weather: terrible", "prediction off", "interpolation off", "ghosts")
+
+    def picture(badges: list[Badge]) -> Any:
+        surface.fill((0, 0, 0))
+        hud.draw(surface, world, 1, None, view.camera, 1.0, badges)
+        return pygame.surfarray.array3d(surface).astype(int)
+
+    changed = abs(picture([Badge(text, palette.CORAL) for text in texts]) - picture([]))
+    columns = changed.sum(axis=(1, 2)).nonzero()[0]
+    assert len(columns) > 0
+    assert columns[0] > 276 * hud.scale
+    assert columns[-1] < width - 182 * hud.scale
