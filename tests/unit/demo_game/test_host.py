@@ -273,8 +273,8 @@ def test_a_shot_is_there_in_the_frame_of_the_key_press_and_becomes_the_servers(
     duel.game.run(1.5)
     came: list[Bullet] = []
     went: list[Bullet] = []
-    ada.events.on_enter.setdefault(Bullet, []).append(came.append)
-    ada.events.on_leave.setdefault(Bullet, []).append(went.append)
+    ada.on_enter(Bullet)(came.append)
+    ada.on_leave(Bullet)(went.append)
     duel.game.run(2 * FRAME, lambda guest: [Steer(fire=not came)])
     (shot,) = ada.world[Bullet]
     assert shot.mine
