@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from netcode.declarations import Entity
-from netcode.fields import Float
+from netcode.fields import Float, Int
 from netcode.play.interpolation import Interpolator
 from netcode.play.scratch import Scratch
 from netcode.vectors import Quat, Vec2, Vec3
@@ -110,6 +110,8 @@ class OwnDisplay:
                             column[place] /= np.sqrt((column[place] ** 2).sum()) or 1.0
                 if isinstance(described, (Float, Vec2, Vec3)):
                     np.clip(column, described.steps.low, described.steps.high, out=column)
+            elif isinstance(described, Int):
+                np.clip(column, described.low, described.high, out=column)
             table[described.name][rows] = column
 
 
