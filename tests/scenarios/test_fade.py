@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 import netcode as nc
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 
 LASTS = 1.0
 FRAME = 1 / 60
@@ -22,7 +22,7 @@ def game() -> Stepper:
     return Stepper(nc.Protocol(entities=[Lamp]), interest=nc.Radius(100), seed=2)
 
 
-def enter(game: Stepper) -> SteppedGuest:
+def enter(game: Stepper) -> SteppedClient:
     guest = game.join("Ada")
     game.run_until(lambda: guest.joined, within=5)
     game.player_of(guest).viewpoint = (0.0, 0.0)
@@ -30,7 +30,7 @@ def enter(game: Stepper) -> SteppedGuest:
     return guest
 
 
-def fades(game: Stepper, guest: SteppedGuest, until: Callable[[], bool]) -> list[float]:
+def fades(game: Stepper, guest: SteppedClient, until: Callable[[], bool]) -> list[float]:
     """How much of the lamp is in view in each frame, from where it is until then."""
     seen = []
     for _ in range(300):
@@ -41,7 +41,7 @@ def fades(game: Stepper, guest: SteppedGuest, until: Callable[[], bool]) -> list
     raise AssertionError("it did not come to that")
 
 
-def lamp_of(guest: SteppedGuest) -> float:
+def lamp_of(guest: SteppedClient) -> float:
     return max((lamp.fade for lamp in guest.world[Lamp]), default=0.0)
 
 

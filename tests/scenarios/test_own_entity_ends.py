@@ -11,8 +11,8 @@ def test_an_own_ship_that_is_destroyed_goes_once_and_stays_away(weather: str) ->
     ada = enter(game, "Ada", weather)
     game.run(2.0)
     happened: list[str] = []
-    ada.events.on_enter.setdefault(Ship, []).append(lambda ship: happened.append("came"))
-    ada.events.on_leave.setdefault(Ship, []).append(lambda ship: happened.append("went"))
+    ada.on_enter(Ship)(lambda ship: happened.append("came"))
+    ada.on_leave(Ship)(lambda ship: happened.append("went"))
     game.host.world.despawn(ship_of(game, ada))
     frames = []
     for _ in range(120):
