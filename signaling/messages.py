@@ -14,12 +14,13 @@ because `encode` checks with the decoder's own rules. This module is pure.
 
 import dataclasses
 import json
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from signaling import rules
 from signaling.errors import MessageError, UsageError
+from signaling.rules import Invalid
 
 MAX_CLIENT_MESSAGE_BYTES = 65_536
 """Bytes of a message to the server: the largest SDP with its JSON around it."""
@@ -235,80 +236,7 @@ def decode_from_server(text: str | bytes) -> ServerMessage:
     return message
 
 
-# --- the rules -----------------------------------------------------------------------------------
-
-_LINE_BREAKS_AND_CONTROLS = {"Cc", "Zl", "Zp"}
-"""Unicode categories that would let a name break out of its line in a log or a list."""
-
-
-class _Invalid(Exception):
-    """A field breaks its rule; the text says which, and reads on after the field's name."""
-
-
-def _text(most: int, *, least: int = 0) -> Callable[[object], str]:
-    """Return the rule "a text of least to most bytes of UTF-8"."""
-
-    def check(value: object) -> str:
-        if not isinstance(value, str):
-            raise _Invalid("must be text")
-        try:
-            size = len(value.encode())
-        except UnicodeEncodeError:
-            # JSON can spell half of a surrogate pair, which UTF-8 cannot carry on.
-            raise _Invalid("must be text without unpaired surrogates") from None
-        if not least <= size <= most:
-            raise _Invalid(f"must have {least} to {most} bytes, has {size}")
-        return value
-
-    return check
-
-
-def _single_line(most: int) -> Callable[[object], str]:
-    check_text = _text(most)
-
-    def check(value: object) -> str:
-        text = check_text(value)
-        if any(unicodedata.category(letter) in _LINE_BREAKS_AND_CONTROLS for letter in text):
-            raise _Invalid("must not contain control characters or line breaks")
-        return text
-
-    return check
-
-
-def _room(value: object) -> str:
-    text = _text(MAX_ROOM_BYTES, least=1)(value)
-    if not text.isprintable():
-        raise _Invalid("must contain printable characters only")
-    return text
-
-
-def _role(value: object) -> str:
-    if value not in ("host", "peer"):
-        raise _Invalid('must be "host" or "peer"')
-    return str(value)
-
-
-def _mline_index(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _Invalid("must be an integer")
-    if not 0 <= value <= MAX_MLINE_INDEX:
-        raise _Invalid(f"must be between 0 and {MAX_MLINE_INDEX}")
-    return value
-
-
-def _or_null(check: Callable[[object], Any]) -> Callable[[object], Any]:
-    return lambda value: None if value is None else check(value)
-
-
-def _list_of(check: Callable[[object], Any], most: int) -> Callable[[object], tuple[Any, ...]]:
-    def check_list(value: object) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise _Invalid("must be a list")
-        if len(value) > most:
-            raise _Invalid(f"must have at most {most} items, has {len(value)}")
-        return tuple(check(item) for item in value)
-
-    return check_list
+# --- to and from JSON ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +278,7 @@ class _Shape:
                 continue
             try:
                 values[rule.attribute] = rule.check(wire[key])
-            except _Invalid as error:
+            except Invalid as error:
                 raise MessageError("bad_field", f'{name}: "{key}" {error}') from None
         return self.cls(**values)
 
@@ -371,11 +299,11 @@ def _entry(cls: type[Any]) -> Callable[[object], Any]:
 
     def check(value: object) -> Any:
         if not isinstance(value, dict):
-            raise _Invalid("must be a list of objects")
+            raise Invalid("must be a list of objects")
         try:
             return _ENTRY_SHAPES[cls].from_wire(value, "an entry")
         except MessageError as error:
-            raise _Invalid(f"is wrong in {error}") from None
+            raise Invalid(f"is wrong in {error}") from None
 
     return check
 
@@ -405,24 +333,29 @@ def _decode(text: str | bytes, shapes: Mapping[str, _Shape], limit: int) -> Any:
 
 # --- the shapes ----------------------------------------------------------------------------------
 
-_ID = _text(MAX_ID_BYTES, least=1)
-_NAME = _single_line(MAX_NAME_BYTES)
-_SDP = _Field("sdp", _text(MAX_SDP_BYTES))
+_ID = rules.text(MAX_ID_BYTES, least=1)
+_ROOM = rules.printable(MAX_ROOM_BYTES, least=1)
+_NAME = rules.single_line(MAX_NAME_BYTES)
+_ROLE = rules.one_of("host", "peer")
+_REASON = rules.single_line(MAX_EXPLANATION_BYTES)
+_SDP = _Field("sdp", rules.text(MAX_SDP_BYTES))
 _TO = _Field("to", _ID)
 _FROM = _Field("sender", _ID, key="from")
 _CANDIDATE = (
-    _Field("candidate", _or_null(_text(MAX_CANDIDATE_BYTES))),
-    _Field("sdp_mid", _or_null(_text(MAX_MID_BYTES)), required=False),
-    _Field("sdp_mline_index", _or_null(_mline_index), required=False),
+    _Field("candidate", rules.or_null(rules.text(MAX_CANDIDATE_BYTES))),
+    _Field("sdp_mid", rules.or_null(rules.text(MAX_MID_BYTES)), required=False),
+    _Field("sdp_mline_index", rules.or_null(rules.integer(MAX_MLINE_INDEX)), required=False),
 )
-_CREDENTIAL = _or_null(_text(MAX_CREDENTIAL_BYTES))
+_CREDENTIAL = rules.or_null(rules.text(MAX_CREDENTIAL_BYTES))
 
 _ENTRY_SHAPES: Mapping[type[Any], _Shape] = {
     PeerInfo: _Shape(PeerInfo, (_Field("id", _ID), _Field("name", _NAME))),
     IceServer: _Shape(
         IceServer,
         (
-            _Field("urls", _list_of(_text(MAX_URL_BYTES, least=1), MAX_URLS_PER_ICE_SERVER)),
+            _Field(
+                "urls", rules.list_of(rules.text(MAX_URL_BYTES, least=1), MAX_URLS_PER_ICE_SERVER)
+            ),
             _Field("username", _CREDENTIAL, required=False),
             _Field("credential", _CREDENTIAL, required=False),
         ),
@@ -430,7 +363,7 @@ _ENTRY_SHAPES: Mapping[type[Any], _Shape] = {
 }
 
 _CLIENT_SHAPES: Mapping[str, _Shape] = {
-    "join": _Shape(Join, (_Field("room", _room), _Field("name", _NAME), _Field("role", _role))),
+    "join": _Shape(Join, (_Field("room", _ROOM), _Field("name", _NAME), _Field("role", _ROLE))),
     "offer": _Shape(Offer, (_TO, _SDP)),
     "answer": _Shape(Answer, (_TO, _SDP)),
     "candidate": _Shape(Candidate, (_TO, *_CANDIDATE)),
@@ -442,24 +375,22 @@ _SERVER_SHAPES: Mapping[str, _Shape] = {
         Joined,
         (
             _Field("id", _ID),
-            _Field("room", _room),
-            _Field("host", _or_null(_ID)),
-            _Field("peers", _list_of(_entry(PeerInfo), MAX_LISTED_PEERS)),
-            _Field("ice_servers", _list_of(_entry(IceServer), MAX_ICE_SERVERS)),
+            _Field("room", _ROOM),
+            _Field("host", rules.or_null(_ID)),
+            _Field("peers", rules.list_of(_entry(PeerInfo), MAX_LISTED_PEERS)),
+            _Field("ice_servers", rules.list_of(_entry(IceServer), MAX_ICE_SERVERS)),
         ),
     ),
     "peer_joined": _Shape(
-        PeerJoined, (_Field("id", _ID), _Field("name", _NAME), _Field("role", _role))
+        PeerJoined, (_Field("id", _ID), _Field("name", _NAME), _Field("role", _ROLE))
     ),
-    "peer_left": _Shape(
-        PeerLeft, (_Field("id", _ID), _Field("reason", _single_line(MAX_EXPLANATION_BYTES)))
-    ),
+    "peer_left": _Shape(PeerLeft, (_Field("id", _ID), _Field("reason", _REASON))),
     "offer": _Shape(OfferFrom, (_FROM, _SDP)),
     "answer": _Shape(AnswerFrom, (_FROM, _SDP)),
     "candidate": _Shape(CandidateFrom, (_FROM, *_CANDIDATE)),
     "error": _Shape(
         Error,
-        (_Field("code", _ID), _Field("message", _single_line(MAX_EXPLANATION_BYTES))),
+        (_Field("code", _ID), _Field("message", _REASON)),
     ),
 }
 
