@@ -42,6 +42,9 @@ MAX_ID_BYTES = 64
 MAX_MID_BYTES = 256
 """Bytes of a media section's name; the SDP decides, one or two characters is usual."""
 
+MAX_TOKEN_BYTES = 1_024
+"""Bytes of a join token. With the longest name, room and subject in it, it has about 700."""
+
 MAX_EXPLANATION_BYTES = 1_024
 """Bytes of an error's text or of a reason for leaving."""
 
@@ -68,6 +71,11 @@ class Join:
     """What people call this peer: at most 64 bytes, no control characters. Need not be unique."""
     role: Role = "peer"
     """``"host"`` to be the one whom the others of the room connect to. A room has at most one."""
+    token: str | None = field(default=None, repr=False)
+    """What the game's back end signed (see `signaling.tokens`), where the server asks for it.
+
+    Its name counts then, and not ``name``. Not part of the repr, so that it stays out of logs.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +371,15 @@ _ENTRY_SHAPES: Mapping[type[Any], _Shape] = {
 }
 
 _CLIENT_SHAPES: Mapping[str, _Shape] = {
-    "join": _Shape(Join, (_Field("room", _ROOM), _Field("name", _NAME), _Field("role", _ROLE))),
+    "join": _Shape(
+        Join,
+        (
+            _Field("room", _ROOM),
+            _Field("name", _NAME),
+            _Field("role", _ROLE),
+            _Field("token", rules.or_null(rules.text(MAX_TOKEN_BYTES)), required=False),
+        ),
+    ),
     "offer": _Shape(Offer, (_TO, _SDP)),
     "answer": _Shape(Answer, (_TO, _SDP)),
     "candidate": _Shape(Candidate, (_TO, *_CANDIDATE)),

@@ -32,6 +32,7 @@ MESSAGES = [
     encode(message)
     for message in (
         Join("den", "Ada", "host"),
+        Join("den", "Ada", token="v1.e30.c2ln"),
         Offer("x", "v=0\r\n"),
         Answer("x", "v=0\r\n"),
         Candidate("x", "candidate:1", "0", 0),

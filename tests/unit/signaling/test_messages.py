@@ -41,7 +41,7 @@ ice_servers = st.builds(
 )
 
 from_clients = st.one_of(
-    st.builds(m.Join, rooms, names, roles),
+    st.builds(m.Join, rooms, names, roles, st.none() | _short(100)),
     st.builds(m.Offer, ids, sdps),
     st.builds(m.Answer, ids, sdps),
     st.builds(m.Candidate, to=ids, **candidates),
@@ -103,8 +103,14 @@ def test_credentials_do_not_show_in_logs() -> None:
 
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
-    text = '{"type": "join", "room": "r", "name": "n", "role": "peer", "token": "later"}'
+    text = '{"type": "join", "room": "r", "name": "n", "role": "peer", "colour": "later"}'
     assert m.decode_from_client(text) == m.Join("r", "n")
+
+
+def test_a_join_without_a_token_is_the_one_of_older_versions() -> None:
+    assert json.loads(m.encode(m.Join("r", "n"))) == JOIN
+    assert m.decode_from_client(json.dumps(JOIN | {"token": None})) == m.Join("r", "n")
+    assert m.decode_from_client(json.dumps(JOIN | {"token": "t"})) == m.Join("r", "n", token="t")
 
 
 def test_missing_media_section_of_a_candidate_is_none() -> None:
@@ -158,6 +164,8 @@ def test_what_is_no_message_is_refused(text: str | bytes, code: str) -> None:
         JOIN | {"name": "\ud800"},
         JOIN | {"role": "king"},
         JOIN | {"role": ["host"]},
+        JOIN | {"token": 7},
+        JOIN | {"token": "t" * 1_025},
         OFFER | {"to": ""},
         OFFER | {"to": "x" * 65},
         OFFER | {"sdp": "s" * 61_441},
