@@ -25,9 +25,8 @@ from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
 from netcode.transports.webrtc import WebRtcTransport
 from netcode.world.world import World
-from signaling import IceServer, SignalingLimits, SignalingServer
+from signaling import IceServer, LocalMember, SignalingLimits, SignalingServer
 from signaling import messages as m
-from signaling.server import LocalMember
 
 log = logging.getLogger("netcode")
 

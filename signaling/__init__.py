@@ -24,13 +24,16 @@ from signaling.errors import (
     UsageError,
 )
 from signaling.limits import SignalingLimits
+from signaling.local import LocalMember
 from signaling.messages import (
     Answer,
     AnswerFrom,
     Candidate,
     CandidateFrom,
+    Draining,
     Error,
     IceServer,
+    IceServersRenewed,
     Joined,
     Offer,
     OfferFrom,
@@ -41,7 +44,7 @@ from signaling.messages import (
     Role,
     ServerMessage,
 )
-from signaling.server import LocalMember, SignalingServer
+from signaling.server import SignalingServer
 from signaling.tokens import Claims, JoinSecret
 
 __all__ = [
@@ -51,8 +54,10 @@ __all__ = [
     "CandidateFrom",
     "Claims",
     "ConnectionLost",
+    "Draining",
     "Error",
     "IceServer",
+    "IceServersRenewed",
     "JoinSecret",
     "Joined",
     "LocalMember",

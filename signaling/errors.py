@@ -39,8 +39,8 @@ class Refused(SignalingError):
 
     ``code`` is for programs: ``room_full``, ``too_many_rooms``, ``room_has_host``,
     ``room_reserved``, ``unknown_peer``, ``server_full``, ``too_many_connections`` (from this
-    address), ``draining``, the codes of `TokenError`, ``closed`` (the server closed the connection
-    instead of an answer); a newer server may know others.
+    address), ``draining``, ``no_ice_servers``, the codes of `TokenError`, ``closed`` (the server
+    closed the connection instead of an answer); a newer server may know others.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -5,8 +5,9 @@ at the end of this file; fields that a shape does not name are ignored, so that 
 add some. A peer addresses another with ``to``; the server replaces it by ``from``, which it
 writes itself, so that nobody can speak in another's name.
 
-    client → server   join · offer · answer · candidate · leave
-    server → client   joined · peer_joined · peer_left · offer · answer · candidate · error
+    client → server   join · offer · answer · candidate · renew_ice_servers · leave
+    server → client   joined · peer_joined · peer_left · offer · answer · candidate ·
+                      ice_servers · draining · error
 
 SDP and candidates are opaque here: bounded, never read. What is encoded here decodes here,
 because `encode` checks with the decoder's own rules. This module is pure.
@@ -57,6 +58,10 @@ MAX_LISTED_PEERS = 4_096
 """Peers that one ``joined`` can list: at 200 bytes each they stay below a message's limit."""
 
 MAX_MLINE_INDEX = 65_535
+MAX_DRAIN_SECONDS = 86_400.0
+
+CODE_HEADER = "X-Signaling-Code"
+"""The HTTP header with the code of `Refused`, where a connection is refused before any message."""
 
 Role = Literal["host", "peer"]
 
@@ -109,6 +114,11 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Leave:
     """Leave the room; the server announces it and closes the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewIceServers:
+    """Ask for the STUN and TURN servers again, with new credentials; members only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,21 @@ class CandidateFrom:
 
 
 @dataclass(frozen=True, slots=True)
+class IceServersRenewed:
+    """The answer to `RenewIceServers` (``ice_servers`` on the wire)."""
+
+    ice_servers: tuple[IceServer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The server is going away: it lets nobody in any more, and closes when all have left."""
+
+    seconds: float
+    """After so many seconds it closes whoever is still there; 0 to 86,400."""
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """Something that this peer sent was refused or made no sense; the connection may go on."""
 
@@ -204,8 +229,18 @@ class Error:
 PeerMessage = Offer | Answer | Candidate
 """What a peer sends to another through the server."""
 
-ClientMessage = Join | PeerMessage | Leave
-ServerMessage = Joined | PeerJoined | PeerLeft | OfferFrom | AnswerFrom | CandidateFrom | Error
+ClientMessage = Join | PeerMessage | RenewIceServers | Leave
+ServerMessage = (
+    Joined
+    | PeerJoined
+    | PeerLeft
+    | OfferFrom
+    | AnswerFrom
+    | CandidateFrom
+    | IceServersRenewed
+    | Draining
+    | Error
+)
 
 
 def encode(message: ClientMessage | ServerMessage) -> str:
@@ -354,6 +389,7 @@ _CANDIDATE = (
     _Field("sdp_mid", rules.or_null(rules.text(MAX_MID_BYTES)), required=False),
     _Field("sdp_mline_index", rules.or_null(rules.integer(MAX_MLINE_INDEX)), required=False),
 )
+_SECONDS = rules.seconds(MAX_DRAIN_SECONDS)
 _CREDENTIAL = rules.or_null(rules.text(MAX_CREDENTIAL_BYTES))
 
 _ENTRY_SHAPES: Mapping[type[Any], _Shape] = {
@@ -383,8 +419,11 @@ _CLIENT_SHAPES: Mapping[str, _Shape] = {
     "offer": _Shape(Offer, (_TO, _SDP)),
     "answer": _Shape(Answer, (_TO, _SDP)),
     "candidate": _Shape(Candidate, (_TO, *_CANDIDATE)),
+    "renew_ice_servers": _Shape(RenewIceServers, ()),
     "leave": _Shape(Leave, ()),
 }
+
+_ICE_SERVERS = _Field("ice_servers", rules.list_of(_entry(IceServer), MAX_ICE_SERVERS))
 
 _SERVER_SHAPES: Mapping[str, _Shape] = {
     "joined": _Shape(
@@ -394,7 +433,7 @@ _SERVER_SHAPES: Mapping[str, _Shape] = {
             _Field("room", _ROOM),
             _Field("host", rules.or_null(_ID)),
             _Field("peers", rules.list_of(_entry(PeerInfo), MAX_LISTED_PEERS)),
-            _Field("ice_servers", rules.list_of(_entry(IceServer), MAX_ICE_SERVERS)),
+            _ICE_SERVERS,
         ),
     ),
     "peer_joined": _Shape(
@@ -404,10 +443,9 @@ _SERVER_SHAPES: Mapping[str, _Shape] = {
     "offer": _Shape(OfferFrom, (_FROM, _SDP)),
     "answer": _Shape(AnswerFrom, (_FROM, _SDP)),
     "candidate": _Shape(CandidateFrom, (_FROM, *_CANDIDATE)),
-    "error": _Shape(
-        Error,
-        (_Field("code", _ID), _Field("message", _REASON)),
-    ),
+    "ice_servers": _Shape(IceServersRenewed, (_ICE_SERVERS,)),
+    "draining": _Shape(Draining, (_Field("seconds", _SECONDS),)),
+    "error": _Shape(Error, (_Field("code", _ID), _Field("message", _REASON))),
 }
 
 _TYPE_NAMES: Mapping[type[Any], str] = {

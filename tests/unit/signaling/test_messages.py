@@ -45,6 +45,7 @@ from_clients = st.one_of(
     st.builds(m.Offer, ids, sdps),
     st.builds(m.Answer, ids, sdps),
     st.builds(m.Candidate, to=ids, **candidates),
+    st.just(m.RenewIceServers()),
     st.just(m.Leave()),
 )
 from_servers = st.one_of(
@@ -61,6 +62,8 @@ from_servers = st.one_of(
     st.builds(m.OfferFrom, ids, sdps),
     st.builds(m.AnswerFrom, ids, sdps),
     st.builds(m.CandidateFrom, sender=ids, **candidates),
+    st.builds(m.IceServersRenewed, st.lists(ice_servers, max_size=3).map(tuple)),
+    st.builds(m.Draining, st.floats(0, m.MAX_DRAIN_SECONDS)),
     st.builds(m.Error, ids, _line(100)),
 )
 
@@ -215,6 +218,13 @@ def test_malformed_lists_are_refused(peers: object) -> None:
     assert caught.value.code == "bad_field"
 
 
+@pytest.mark.parametrize("seconds", [None, "1", True, -1, 86_401, float("nan"), float("inf")])
+def test_a_time_that_cannot_be_meant_is_refused(seconds: object) -> None:
+    with pytest.raises(MessageError) as caught:
+        m.decode_from_server(json.dumps({"type": "draining", "seconds": seconds}))
+    assert caught.value.code == "bad_field"
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -224,6 +234,10 @@ def test_malformed_lists_are_refused(peers: object) -> None:
         m.Offer("x", '"' * 40_000),  # within the field's bound, beyond the message's once quoted
         m.Candidate("x", "c", sdp_mline_index=-1),
         "join",
+        m.Join("r", "n", token="t" * 1_025),
+        m.Draining(-1.0),
+        m.Draining(float("nan")),
+        m.IceServersRenewed((m.IceServer(("",)),)),
         m.PeerInfo("x", "an entry, not a message"),
     ],
     ids=lambda message: str(message)[:30],
