@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,7 +23,7 @@ from netcode.errors import (
     UsageError,
 )
 from netcode.fields import Field
-from netcode.introductions import Introductions, enter_room, part
+from netcode.introductions import Enter, Introductions, door, part
 from netcode.link.link import Link
 from netcode.protocol import Protocol
 from netcode.server import GAME_ROOM
@@ -47,6 +48,9 @@ def connect(
     protocol: Protocol,
     *,
     name: str = "",
+    token: str | None = None,
+    room: str = GAME_ROOM,
+    ca_file: str | PathLike[str] | None = None,
     conditions: str | Conditions | None = None,
     input_rate: float = INPUT_RATE,
     timeout: float = JOIN_TIMEOUT,
@@ -56,16 +60,27 @@ def connect(
     ``with connect(...) as client`` runs the network on a thread of its own and returns when the
     player is in; ``async with connect(...) as client`` does the same on the running event loop.
     While that thread runs, Python switches threads more promptly: see `Client.start`.
+    ``token`` is what the game's back end has signed for this player, where the server asks for it:
+    its name counts then. ``room`` is the server's. ``ca_file`` is a PEM file of the certificates to
+    trust for ``wss://``, instead of the system's.
     ``conditions`` is bad weather for trying out, a preset's name (``"4g"``) or `Conditions`.
     ``input_rate`` is how many packets of inputs go out a second, 10 to 60: fewer cost less, and
     everybody sees this player a little later.
 
     Raises `UsageError` at once for a wrong argument. Entering the context raises `Unreachable`
-    (the text says what to check), `Refused` (the game is full …) or `ProtocolMismatch` (which
+    (the text says what to check), `Refused` (game full, bad token, …) or `ProtocolMismatch` (which
     names the class and field). Cancelling an ``async with`` leaves nothing behind.
     """
+    if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
+        raise UsageError(f"{url!r} is not a server: it looks like ws://localhost:8080")
     return Client(
-        url, protocol, name=name, conditions=conditions, input_rate=input_rate, timeout=timeout
+        url,
+        protocol,
+        name=name,
+        enter=door(url, room=room, token=token, ca_file=ca_file),
+        conditions=conditions,
+        input_rate=input_rate,
+        timeout=timeout,
     )
 
 
@@ -82,6 +97,7 @@ class Client:
         protocol: Protocol,
         *,
         name: str,
+        enter: Enter,
         conditions: str | Conditions | None,
         input_rate: float,
         timeout: float,
@@ -90,11 +106,10 @@ class Client:
             raise UsageError(f"connect takes the game's Protocol second, not {protocol!r}")
         if not isinstance(name, str):
             raise UsageError(f"a name is a text, not {name!r}")
-        if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
-            raise UsageError(f"{url!r} is not a server: it looks like ws://localhost:8080")
         if not (isinstance(input_rate, (int, float)) and 10 <= input_rate <= 60):
             raise UsageError(f"input_rate is 10 to 60 packets a second, not {input_rate!r}")
         self._url = url
+        self._enter = enter
         self._timeout = timeout
         self._weather: str | Conditions | None = None
         self._conditioner: Conditioner | None = None
@@ -186,6 +201,11 @@ class Client:
     def error(self) -> NetcodeError | None:
         """Why the game is over or could not be joined; None while there is no reason."""
         return self._guest.ended
+
+    @property
+    def draining(self) -> float | None:
+        """Seconds until the server goes away, once it has said so; None before: tell the player."""
+        return self._guest.draining
 
     @property
     def stats(self) -> NetworkStats:
@@ -401,13 +421,13 @@ class Client:
 
     async def _meet(self) -> WebRtcTransport:
         """From the URL to an open transport. Raises a `JoinError` that says what went wrong."""
-        member = await enter_room(
-            self._url, room=GAME_ROOM, name=self._guest.name or "player", timeout=self._timeout
-        )
+        member = await self._enter(name=self._guest.name or "player", timeout=self._timeout)
         self._conditioner = Conditioner(seed=random.getrandbits(32))
         self._set_weather()
         introductions = Introductions(
-            member.send, ice_servers=member.ice_servers, filters=lambda: self._conditioner
+            member.send,
+            ice_servers=lambda: member.ice_servers,
+            filters=lambda: self._conditioner,
         )
         listening = asyncio.create_task(self._listen(member, introductions))
         try:
