@@ -121,7 +121,8 @@ class Server:
             counts=lambda: {"players": len(self.players)},
         )
         with as_ours():
-            self._make_signaling().attach(room, "server", lambda message: None)
+            self._make_signaling()
+            m.encode(m.Join(room, "server", "host"))
         self._asks_for_tokens = join_secret is not None
         self._signaling: SignalingServer | None = None
         self._member: LocalMember | None = None
@@ -272,6 +273,7 @@ class Server:
         with as_ours():
             tls = None if cert is None else server_context(cert, key)
             signaling = self._make_signaling()
+        member = signaling.attach(self._room, "server", self._heard)
         try:
             await signaling.start(host or None, port, ssl=tls)
         except OSError as error:
@@ -283,7 +285,7 @@ class Server:
         self._signaling = signaling
         self._scheme, self._address = "ws" if tls is None else "wss", host or "127.0.0.1"
         self._host.is_draining = False
-        self._member = signaling.attach(self._room, "server", self._heard)
+        self._member = member
         self._introductions = Introductions(
             self._say, ice_servers=self._own_ice_servers, on_call=self._called
         )
@@ -364,16 +366,23 @@ class Server:
         self, port: int, host: str, cert: File | None, key: File | None, drain: float
     ) -> None:
         await self.start(port, host, cert=cert, key=key)
+        ticking = self._ticking
+        assert ticking is not None
         with Signals() as told:
 
             async def drain_when_told() -> None:
                 await told.drain.wait()
                 await self.drain(drain)
 
+            async def rules_failed() -> None:
+                await asyncio.wait([ticking])
+                if ticking.cancelled():  # they did not: the server is being stopped
+                    await told.stop.wait()
+
             url = f"{self._scheme}://localhost:{self.port}"
             print(f"netcode: serving on {url} (Ctrl-C stops)", flush=True)
             try:
-                await first_of(told.stop.wait(), drain_when_told(), self.wait_stopped())
+                await first_of(told.stop.wait(), drain_when_told(), rules_failed())
             finally:
                 await self.stop()
 

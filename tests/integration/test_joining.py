@@ -23,6 +23,11 @@ PROGRAMS = Path(__file__).parent / "programs"
 SECRET = "a secret that the back end knows"
 
 
+NO_SIGNALS = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no signals to send to a process"
+)
+
+
 def token(name: str, room: str = "game", **more: Any) -> str:
     now = more.pop("now", time.time())
     return JoinSecret(SECRET).issue(name=name, room=room, lifetime=3_600, now=now, **more)
@@ -158,6 +163,44 @@ async def test_a_mesh_asks_for_new_credentials_when_somebody_is_about_to_call(
                 assert ada._member.ice_servers != first
 
 
+async def test_a_servers_relays_are_asked_for_by_the_players_subject() -> None:
+    asked: list[str] = []
+
+    def servers(subject: str) -> list[IceServer]:
+        asked.append(subject)
+        return []
+
+    server = make_server(join_secret=SECRET, ice_servers=servers)
+    assert asked == []
+    async with server:
+        async with nc.connect(server.url, GAME, token=token("Ada", subject="account 7")):
+            pass
+        with pytest.raises(nc.Refused):
+            async with nc.connect(server.url, GAME, name="Eve"):
+                pass
+        assert server._member is not None
+        own = server._member.id
+        # At its start and for the transport to the player it asks for itself.
+        assert asked == [own, "account 7", own]
+
+
+async def test_a_server_whose_relays_fail_goes_on_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    works = [True]
+
+    def servers(subject: str) -> list[IceServer]:
+        if not works[0] and subject != "account 7":
+            raise RuntimeError("the secret is gone")
+        return []
+
+    async with make_server(join_secret=SECRET, ice_servers=servers) as server:
+        works[0] = False
+        async with nc.connect(server.url, GAME, token=token("Ada", subject="account 7")) as ada:
+            assert ada.joined
+    assert "goes on without" in caplog.text
+
+
 # --- TLS -----------------------------------------------------------------------------------------
 
 
@@ -246,7 +289,30 @@ async def test_a_time_that_makes_no_sense_changes_nothing() -> None:
             pass
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send to a process")
+@NO_SIGNALS
+@pytest.mark.parametrize(("seconds", "leaves"), [("600", True), ("0", False)])
+async def test_a_server_that_runs_ends_when_the_last_player_has_left_or_the_time_is_over(
+    seconds: str, leaves: bool
+) -> None:
+    with children() as started:
+        child = Child(str(PROGRAMS / "draining_server.py"), seconds)
+        started.append(child)
+        line = await asyncio.to_thread(child.wait_for, "serving on")
+        url = line.split()[3].replace("localhost", "127.0.0.1")
+        async with nc.connect(url, arena.GAME, name="Ada") as ada:
+            child.process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(child.wait_for, f"draining {float(seconds)}")
+            if leaves:
+                ada._guest.close()
+            else:
+                await until(lambda: ada.error is not None)
+                assert str(ada.error) == "the server is going away"
+        await asyncio.to_thread(child.wait_for, "ended")
+        assert await asyncio.to_thread(child.wait) == 0
+        assert not [line for line in child.output if "Traceback" in line]
+
+
+@NO_SIGNALS
 async def test_sigterm_drains_a_server_that_runs_and_a_second_one_ends_it() -> None:
     with children() as started:
         child = Child(str(PROGRAMS / "draining_server.py"), "600")

@@ -1,5 +1,6 @@
 """``wss://``: a server with a certificate of its own; who does not trust it is told so."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,19 @@ async def test_only_who_trusts_the_certificate_joins(certificate: Path) -> None:
             await SignalingClient.connect(url.replace("wss", "ws"), room="den", name="Dan")
     finally:
         await server.stop()
+
+
+async def test_who_never_begins_to_speak_tls_is_dropped(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signaling.server.HANDSHAKE_TIMEOUT", 0.1)
+    server = SignalingServer()
+    await server.start("127.0.0.1", 0, ssl=server_context(certificate))
+    async with server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
 
 
 def test_a_certificate_and_its_key_may_be_two_files(tmp_path: Path) -> None:
