@@ -1,6 +1,10 @@
 """What counts as one address, whose word is taken for it, and what one may take."""
 
+import ipaddress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signaling import addresses
 from signaling.addresses import (
@@ -64,6 +68,19 @@ def test_a_proxy_is_believed_as_far_as_it_has_written_itself(
     ip: str, forwarded: list[str], origin: str
 ) -> None:
     assert Proxies(["10.0.0.0/8"]).origin(ip, forwarded) == origin
+
+
+@given(st.lists(st.text(max_size=60) | st.just("10.0.0.7, 1.2.3.4"), max_size=5))
+def test_whatever_a_header_holds_an_address_comes_out(forwarded: list[str]) -> None:
+    origin = Proxies(["10.0.0.0/8"]).origin("10.0.0.5", forwarded)
+    assert ipaddress.ip_address(origin)
+    assert address_of(origin)
+
+
+@given(st.text(max_size=60))
+def test_whatever_a_socket_says_something_is_counted(ip: str) -> None:
+    assert len(address_of(ip)) < 60
+    assert not Proxies(["10.0.0.0/8"]).trusts(f"x{ip}")
 
 
 def test_nobody_is_trusted_unless_named() -> None:
