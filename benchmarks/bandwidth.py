@@ -65,12 +65,12 @@ from rich.progress import Progress
 
 import netcode as nc
 from benchmarks import karts, motions, report
-from benchmarks.agreement import Disagreement, Held, check
 from benchmarks.bandwidth_receiver import Acknowledgement, RemoteReceiver
 from benchmarks.motions import BROADCAST_RATE, Columns
 from benchmarks.report import Row
 from netcode.declarations import Entity
 from netcode.sync.sender import Sender
+from netcode.testing.agreement import Disagreement, Held, check
 from netcode.transports.base import MAX_DATAGRAM
 from netcode.world.history import History
 from netcode.world.world import World

@@ -15,10 +15,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from benchmarks.agreement import Held
 from netcode.declarations import Entity
 from netcode.errors import WireError
 from netcode.sync.receiver import Receiver
+from netcode.testing.agreement import Held
 from netcode.world.history import History
 from netcode.world.world import World
 

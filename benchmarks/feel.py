@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> list[Row]:
                 rows += _rows(name, figures, None)
             else:
                 figures, pilot = play(lines[name], seconds, args.seed)
-                rows += _rows(name, figures, pilot.stats().corrections / (seconds / 60))
+                rows += _rows(name, figures, pilot.stats.corrections / (seconds / 60))
             bar.advance(task)
     note(f"seed {args.seed}, {seconds:g} s for each case")
     return rows

@@ -14,7 +14,7 @@ import netcode as nc
 from netcode.core.host import MAX_REWIND
 from netcode.core.player import Player
 from netcode.play.prediction import Owned
-from netcode.testing import FRAME, SteppedGuest, Stepper
+from netcode.testing import FRAME, SteppedClient, Stepper
 from netcode.transports.link_model import Conditions
 
 THRUST = 430.0
@@ -143,13 +143,13 @@ class Game:
         self.crossing: list[Ship] = []
         self._thrust: dict[int, tuple[float, float]] = {}
 
-    def join(self, name: str, weather: Weather) -> SteppedGuest:
-        """A guest whose line is not given up soon."""
-        guest = self.stepper.join(name, weather)
-        for link in (guest.link, guest.host_link):
+    def join(self, name: str, weather: Weather) -> SteppedClient:
+        """A client whose line is not given up soon."""
+        client = self.stepper.join(name, weather)
+        for link in (client.guest.link, client.host_link):
             assert link is not None
             link.liveness.silence_limit = PATIENCE
-        return guest
+        return client
 
     def add_targets(self) -> None:
         """Targets that reverse, and targets that cross the view at full speed."""
@@ -215,8 +215,8 @@ class Game:
 class Pilot:
     """Flies with random reversals, and presses a key now and then."""
 
-    def __init__(self, game: Game, guest: SteppedGuest, rng: random.Random) -> None:
-        self.game, self.guest, self.rng = game, guest, rng
+    def __init__(self, game: Game, client: SteppedClient, rng: random.Random) -> None:
+        self.game, self.client, self.rng = game, client, rng
         self.pressed_at: dict[int, float] = {}
         """By number of the press: when."""
         self._presses = 0
@@ -235,7 +235,7 @@ class Pilot:
     def steer(self, figures: Figures | None) -> Steer:
         """The input of this frame, after a look at what the frame before showed."""
         now = self.game.stepper.clock.now
-        own = self.guest.own(Ship)
+        own = self.client.own(Ship)
         turned = own is not None and own.heading != self._heading
         if turned and figures is not None and self._turned_at is not None:
             figures.own.append(now - FRAME - self._turned_at)
@@ -260,8 +260,8 @@ class Pilot:
 class Watcher:
     """Looks at everything in every frame, and shoots at what crosses."""
 
-    def __init__(self, game: Game, guest: SteppedGuest, rng: random.Random) -> None:
-        self.game, self.guest, self.rng = game, guest, rng
+    def __init__(self, game: Game, client: SteppedClient, rng: random.Random) -> None:
+        self.game, self.client, self.rng = game, client, rng
         self._frame = 0
         self._shots = 0
         self._seen_hits: dict[int, tuple[bool, ...]] = {}
@@ -297,16 +297,16 @@ class Watcher:
         return self._shots + 1
 
     def _shown(self, target: Ship) -> Ship | None:
-        return self.guest.world.table(Ship).by_handle(target.handle)
+        return self.client.world.table(Ship).by_handle(target.handle)
 
     def look(self, figures: Figures, pilot: Pilot, pilots_ship: Ship) -> None:
         """Note what the frame shows."""
-        display = self.guest.display
+        display = self.client.guest.display
         assert display is not None
         assert display.seen is not None
         now = self.game.stepper.clock.now
         figures.delays.append(display.clock.display_lag)
-        figures.leads.append(self.guest.stats().lead)
+        figures.leads.append(self.client.stats.lead)
         for target in self.game.targets:
             self._look_at(target, display.seen, figures)
         shown = self._shown(pilots_ship)
@@ -353,7 +353,7 @@ def play(
     *,
     plain: bool = False,
     settle: float = SETTLE_SECONDS,
-) -> tuple[Figures, SteppedGuest]:
+) -> tuple[Figures, SteppedClient]:
     """A pilot and a watcher on lines of this weather, and what the watcher saw.
 
     ``plain`` shows what arrives, as it arrives, and judges shots by the present. Returns the
@@ -368,8 +368,8 @@ def play(
     figures = Figures()
     measuring = False
 
-    def inputs(guest: SteppedGuest) -> list[Steer]:
-        if guest is ada:
+    def inputs(client: SteppedClient) -> list[Steer]:
+        if client is ada:
             return [pilot.steer(figures if measuring else None)]
         return [watcher.steer()]
 
@@ -398,13 +398,13 @@ def fly_alone(
     ada = game.join("Ada", weather)
     pilot = Pilot(game, ada, random.Random(seed + 1))
 
-    def inputs(guest: SteppedGuest) -> list[Steer]:
+    def inputs(guest: SteppedClient) -> list[Steer]:
         return [pilot.steer(None)]
 
     game.stepper.run_until(lambda: ada.own(Ship) is not None, within=30.0, inputs=inputs)
     game.stepper.run(settle, inputs)
-    assert ada.display is not None
-    predictor = ada.display.predictor
+    assert ada.guest.display is not None
+    predictor = ada.guest.display.predictor
     surprises: list[float] = []
     snapshots = 0
     confirm = predictor.confirm

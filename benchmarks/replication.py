@@ -83,12 +83,12 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from benchmarks import report
-from benchmarks.agreement import Disagreement, Held, check
 from benchmarks.replication_naive import NaiveServer, Seen, id_of
 from benchmarks.replication_worlds import Idle, Mixed, Plain, Scene
 from benchmarks.report import Row
 from netcode.sync.receiver import Receiver
 from netcode.sync.sender import Sender
+from netcode.testing.agreement import Disagreement, Held, check
 from netcode.world.history import Frame, History
 from netcode.world.world import World
 
@@ -233,7 +233,7 @@ class _Client:
         for index, (table, theirs, kept) in enumerate(tables):
             mine = table.owner[: kept.size] == self.player
             rows = check(
-                f"{where}, {table.kind.__name__}",
+                where,
                 table,
                 Held(theirs.life, theirs.lanes, theirs.known, scene.world.texts.text),
                 Held(kept.life, kept.lanes, kept.known, self.world.texts.text, mine),

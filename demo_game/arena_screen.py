@@ -21,11 +21,12 @@ from demo_game.game import (
     Ship,
     Steer,
 )
+from demo_game.ghosts import draw_ghosts
 from demo_game.graphs import NetworkHistory, draw_network
 from demo_game.help import draw_help, draw_hint
-from demo_game.hud import Hud
+from demo_game.hud import Badge, Hud
 from demo_game.inquiry import FiguresPoll, Inquiry, pick
-from demo_game.palette import GEMS
+from demo_game.palette import AMBER, CORAL, GEMS, VIOLET
 from demo_game.sight import draw_sight
 from demo_game.simulation import POINTS_CRYSTAL, RESPAWN_TICKS
 from demo_game.spectator import Spectator, census
@@ -36,8 +37,9 @@ from netcode.transports.conditioner import PRESETS
 
 RESPAWN_SECONDS = RESPAWN_TICKS / 60
 WEATHERS = tuple(PRESETS)
-COLLECT_RANGE = 80.0
-"""A crystal that vanishes so near to the own ship was collected by it, in units."""
+COLLECT_RANGE = 300.0
+"""A crystal of the own livery that vanishes so near was collected by the own ship, in units. The
+server tells of it when the display gets there; the ship has flown on by then."""
 
 
 class Look(enum.Enum):
@@ -67,6 +69,7 @@ class ArenaScreen:
         self.show_help = False
         self.show_network = False
         self.show_why = False
+        self.show_ghosts = False
         self.look = Look.PLAY
         self.spectator: Spectator | None = None
         self.inquiry = Inquiry()
@@ -80,6 +83,9 @@ class ArenaScreen:
         client.on(Downed)(lambda message: self.hud.downed(message, self._now))
         client.on(RoundOver)(lambda message: self.hud.round_over(message, self._now))
         client.on_leave(Ship)(self._ship_left)
+        for kind in (Ship, Rock):
+            client.on_enter(kind)(self.view.gone.discard)
+            client.on_leave(kind)(self.view.gone.add)
 
     def resize(self, width: int, height: int) -> None:
         """The window has this many pixels now."""
@@ -127,6 +133,12 @@ class ArenaScreen:
             self.show_why = not self.show_why
         elif event.key == pygame.K_F5:
             self.set_weather(WEATHERS[(WEATHERS.index(self.weather) + 1) % len(WEATHERS)])
+        elif event.key == pygame.K_F7:
+            self.predict(not self.client.prediction)
+        elif event.key == pygame.K_F8:
+            self.interpolate(not self.client.interpolation)
+        elif event.key == pygame.K_F9:
+            self.show_the_ghosts(not self.show_ghosts)
         elif event.key == pygame.K_SPACE:
             self._fire_pressed = True
         return True
@@ -150,7 +162,43 @@ class ArenaScreen:
         """Let this client's link behave as under this preset of the conditioner."""
         self.weather = weather
         self.client.conditions = None if weather == "clean" else weather
-        self.chat.remark(f"weather on this link, both ways: {weather}", self._now)
+        self._remark(f"weather on this link, both ways: {weather}")
+
+    def predict(self, on: bool) -> None:
+        """Let the own ship answer at once, or when the server has."""
+        self.client.prediction = on
+        self._remark(
+            "prediction on: your ship and shots answer at once"
+            if on
+            else "prediction off: your ship and shots wait for the server"
+        )
+
+    def interpolate(self, on: bool) -> None:
+        """Let others move evenly, or jump from snapshot to snapshot."""
+        self.client.interpolation = on
+        self._remark(
+            "interpolation on: all others move evenly, a moment ago"
+            if on
+            else "interpolation off: all others jump to each snapshot"
+        )
+
+    def show_the_ghosts(self, on: bool) -> None:
+        """Show what the server has said last, beside what is displayed."""
+        self.show_ghosts = on
+        self._remark("ghosts: outlines are what the server has said last" if on else "no ghosts")
+
+    def badges(self) -> list[Badge]:
+        """What is not as usual, so that nobody forgets it."""
+        found = []
+        if self.weather != "clean":
+            found.append(Badge(f"weather: {self.weather}", AMBER))
+        if not self.client.prediction:
+            found.append(Badge("prediction off", CORAL))
+        if not self.client.interpolation:
+            found.append(Badge("interpolation off", CORAL))
+        if self.show_ghosts:
+            found.append(Badge("ghosts", VIOLET))
+        return found
 
     def look_at(self, look: Look) -> None:
         """Show so much of the arena. The map has a link of its own while it is open."""
@@ -172,7 +220,8 @@ class ArenaScreen:
         own = self.client.own(Ship)
         if own is not None:
             self.hud.respawn_at = math.inf
-        self.view.update(self.client.world, own, dt)
+        tick = self.client.tick if self.client.prediction else None
+        self.view.update(self.client.world, own, dt, tick)
         self.network.take(now, self.client.stats)
         if self.spectator is not None:
             self.spectator.update()
@@ -193,9 +242,7 @@ class ArenaScreen:
             target = None
         if self._pointer is not None:
             place, zoom = self._pointed_at(self._pointer)
-            me = -1 if watching is not None else self.client.player_id  # tracers stand for these
-            found = pick(world, *place, PICK_REACH / zoom, without_shots_of=me)
-            target = found or target
+            target = pick(world, *place, PICK_REACH / zoom) or target
         if target is None and own is not None:
             target = world.table(Ship).by_handle(own.handle)
         self.inquiry.ask(self.client if watching is None else watching.client, target, now)
@@ -215,12 +262,14 @@ class ArenaScreen:
             self._draw_map(screen, world, own)
         else:
             self.view.draw(screen, world, own, now)
+            if self.show_ghosts:
+                draw_ghosts(screen, self.view.camera, world, client.authoritative, scale)
             if self.look is Look.SIGHT:
                 draw_sight(screen, self.view.camera, *self.view.place, scale)
         if self.show_why:
             self._draw_target(screen)
         camera = self.view.camera
-        self.hud.draw(screen, world, me, own, camera, now, self.weather, map_open=on_map)
+        self.hud.draw(screen, world, me, own, camera, now, self.badges(), map_open=on_map)
         self.chat.draw(screen, scale, now)
         draw_hint(screen, scale)
         if self.show_network:
@@ -271,11 +320,14 @@ class ArenaScreen:
     # -- what the network tells --------------------------------------------------------------
 
     def _blast(self, blast: Blast) -> None:
+        if self.view.shots.have_shown(blast):
+            return
         self.view.effects.blast(blast, self.view.camera)
         own = self.client.own(Ship)
         if blast.kind is not BlastKind.CRYSTAL or own is None or not blast.grade:
             return
-        if math.hypot(own.x - blast.x, own.y - blast.y) < COLLECT_RANGE:
+        near = math.hypot(own.x - blast.x, own.y - blast.y) < COLLECT_RANGE
+        if near and blast.colour == own.colour:
             points = f"+{POINTS_CRYSTAL * blast.grade}"
             self.view.effects.note(blast.x, blast.y - 18, points, GEMS[blast.grade])
 
@@ -287,4 +339,7 @@ class ArenaScreen:
         try:
             self.client.send(Chat(text=line))
         except nc.SendQueueFull:
-            self.chat.remark("the link is too slow for that just now", self._now)
+            self._remark("the link is too slow for that just now")
+
+    def _remark(self, text: str) -> None:
+        self.chat.remark(text, self._now)

@@ -7,9 +7,9 @@ import pygame
 
 import netcode as nc
 from demo_game.brain import Brain
-from demo_game.game import ARENA, GAME, Ship, fly
+from demo_game.game import ARENA, GAME, Ship
 from demo_game.palette import INK
-from demo_game.simulation import Rules
+from demo_game.simulation import Rules, move_all
 from demo_game.view import View
 
 PILOTS = 10
@@ -83,9 +83,10 @@ class Attract:
 
     def _advance(self) -> None:
         self._tick += 1
-        step = nc.Step(tick=self._tick, dt=STEP, world=self._world, seed=0)
-        for ship in self._world[Ship]:
-            steer = self._brains[ship.player].decide(self._world, ship, self._tick * STEP)
-            fly(ship, steer, step)
+        step = nc.Step(tick=self._tick, dt=STEP, world=self._world, seed=0, spawn=self._world.spawn)
+        now = self._tick * STEP
+        move_all(
+            self._world, step, lambda ship: self._brains[ship.player].decide(self._world, ship, now)
+        )
         for blast in self._rules.step(step).blasts:
             self.view.effects.blast(blast, self.view.camera)

@@ -25,6 +25,8 @@ def first_touch(
 ) -> tuple[Rows, Rows]:
     """Like `touching`, with at most one j for every i: a bullet hits one thing only."""
     i, j = touching(ax, ay, bx, by, reach)
+    if len(i) == 0:
+        return i, j  # as almost always
     _, first = np.unique(i, return_index=True)
     return i[first], j[first]
 

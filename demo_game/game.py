@@ -1,4 +1,4 @@
-"""The game's declarations: what server, players and bots agree on, and how a ship flies.
+"""The game's declarations: what server, players and bots agree on, and how ships and shots fly.
 
 Everything here runs on both ends. The rules that only the server knows are in `simulation`.
 """
@@ -32,10 +32,19 @@ WALL_BOUNCE = 0.55
 
 RELOAD_TICKS = 9
 MAX_AMMO = 60
+AMMO_RESERVE = 30
+"""Ammunition grows back by itself to this much; crystals give more."""
+AMMO_EVERY = 26
+"""Ticks in which it grows back by one."""
 MAX_HULL = 100
 BULLET_SPEED = 560.0
 """Relative to the ship that fires."""
 BULLET_TICKS = 66
+MUZZLE = SHIP_RADIUS + 6.0
+"""From the middle of a ship to where its shots begin."""
+
+FADE = 0.25
+"""Seconds in which things come into view, and go out of it."""
 
 VIEW_RADIUS = 900.0
 """Ships, shots, rocks and crystals so near to a player's ship are told to the player: half the
@@ -53,7 +62,7 @@ COLOURS = 8
 """Ships' liveries; the palette says what they look like."""
 
 
-class Ship(nc.Entity):
+class Ship(nc.Entity, fade=FADE):
     """A player's ship. A new one is spawned after each destruction."""
 
     x = nc.Float(-ARENA, ARENA, step=0.05)
@@ -72,8 +81,12 @@ class Ship(nc.Entity):
     reload = nc.Int(0, RELOAD_TICKS, only_owner=True)
 
 
-class Bullet(nc.Entity):
-    """A shot on its way. It never turns, so it costs nothing on the wire once it is known."""
+class Bullet(nc.Entity, predicted=True):
+    """A shot on its way. It never turns, so it costs nothing on the wire once it is known.
+
+    How long it has flown is not told: the server remembers when a shot ends, and the player who
+    fired it has seen it begin. A counter would cost bits in every broadcast.
+    """
 
     x = nc.Float(-ARENA, ARENA, step=0.1)
     y = nc.Float(-ARENA, ARENA, step=0.1)
@@ -83,7 +96,7 @@ class Bullet(nc.Entity):
     colour = nc.Int(0, COLOURS - 1)
 
 
-class Rock(nc.Entity):
+class Rock(nc.Entity, fade=FADE):
     """A drifting rock. Shot, it breaks into smaller ones, the smallest into crystals."""
 
     x = nc.Float(-ARENA, ARENA, step=0.1)
@@ -94,7 +107,7 @@ class Rock(nc.Entity):
     hull = nc.Int(0, 3)
 
 
-class Crystal(nc.Entity):
+class Crystal(nc.Entity, fade=FADE):
     """Lies still until a ship flies over it. Idle entities cost nothing on the wire."""
 
     x = nc.Float(-ARENA, ARENA, step=0.5)
@@ -163,8 +176,9 @@ class BlastKind(enum.Enum):
     CRYSTAL = "crystal"
 
 
-class Blast(nc.Message, delivery=nc.UNRELIABLE):
-    """Something to look at. It may be lost: the state tells everything that matters."""
+class Blast(nc.Message, delivery=nc.UNRELIABLE, timed=True):
+    """Something to look at, shown when the display reaches its tick. It may be lost: the state
+    tells everything that matters."""
 
     kind = nc.Enum(BlastKind)
     x = nc.Float(-ARENA, ARENA, step=1)
@@ -249,15 +263,30 @@ def fly(ship: Ship, steer: Steer, step: nc.Step) -> None:
     ship.x, ship.vx = _within_walls(ship.x + vx * kept * dt, vx * kept)
     ship.y, ship.vy = _within_walls(ship.y + vy * kept * dt, vy * kept)
 
-    reload = ship.reload
-    if reload:
-        reload -= 1
+    if step.tick % AMMO_EVERY == 0 and ship.ammo < AMMO_RESERVE:
+        ship.ammo += 1
+    reload = max(0, ship.reload - 1)
     if steer.fire and not reload and ship.ammo:
-        # The server sees a full reload counter and launches the bullet; the player's own
-        # machine sees it at once and draws one.
         reload = RELOAD_TICKS
         ship.ammo -= 1
+        ship.shielded = False
+        cos, sin = math.cos(heading), math.sin(heading)
+        step.spawn(  # the player has it in this frame, the server a little later
+            Bullet,
+            x=ship.x + cos * MUZZLE,
+            y=ship.y + sin * MUZZLE,
+            vx=ship.vx + cos * BULLET_SPEED,
+            vy=ship.vy + sin * BULLET_SPEED,
+            player=ship.player,
+            colour=ship.colour,
+        )
     ship.reload = reload
+
+
+def glide(bullet: Bullet, steer: Steer, step: nc.Step) -> None:
+    """Move a shot by one tick, on both ends. Nothing steers it any more."""
+    bullet.x += bullet.vx * step.dt
+    bullet.y += bullet.vy * step.dt
 
 
 def _within_walls(place: float, speed: float) -> tuple[float, float]:
@@ -273,5 +302,5 @@ GAME = nc.Protocol(
     entities=[Ship, Bullet, Rock, Crystal, Pilot, Round],
     inputs=[Steer],
     messages=[Enter, Chat, Blast, Downed, RoundOver, Ask, Why, AskFigures, Figures],
-    simulate={Ship: fly},
+    simulate={Ship: fly, Bullet: glide},
 )

@@ -1,4 +1,4 @@
-"""The network, drawn: what F3 shows.
+"""The network and how the game feels over it, drawn: what F3 shows.
 
 `NetworkHistory` keeps the last half minute of each figure; `draw_network` draws them with the
 current value beside each.
@@ -30,6 +30,10 @@ SAMPLE_EVERY = 0.25
 KEPT = 120
 """Samples: half a minute."""
 
+WIDTH, HEAD, ROW, LINE = 250, 27, 24, 17
+"""Of the panel, in units of the interface: all of it has to fit below the minimap of a low window,
+and beside it what the state is made of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -42,13 +46,22 @@ class Figure:
     digits: int = 0
 
 
-FIGURES = (
+NETWORK = (
     Figure("RTT", "ms", CYAN, 60),
     Figure("LOSS", "%", CORAL, 5, 1),
     Figure("IN", "kB/s", MINT, 2, 1),
     Figure("OUT", "kB/s", AMBER, 2, 1),
     Figure("BROADCASTS", "Hz", VIOLET, 24),
 )
+FEEL = (
+    Figure("LEAD", "ms", CYAN, 60),
+    Figure("DISPLAY DELAY", "ms", MINT, 120),
+    Figure("CORRECTIONS", "/s", AMBER, 4, 1),
+    Figure("MISPREDICTED", "/s", CORAL, 4, 1),
+)
+"""How far the own ship is ahead of the server, how far all others are behind the newest snapshot,
+how often own things had to be put elsewhere, and how often a snapshot said anything unforeseen."""
+FIGURES = (*NETWORK, *FEEL)
 
 
 class NetworkHistory:
@@ -57,18 +70,27 @@ class NetworkHistory:
     def __init__(self) -> None:
         self.series: tuple[deque[float], ...] = tuple(deque(maxlen=KEPT) for _ in FIGURES)
         self._next_sample = 0.0
+        self._counted: deque[tuple[float, int, int]] = deque(maxlen=round(1 / SAMPLE_EVERY) + 1)
+        """When, corrections and mispredictions by then: a second of them."""
 
     def take(self, now: float, stats: nc.NetworkStats) -> None:
         """To be called every frame; samples when it is time."""
         if now < self._next_sample:
             return
         self._next_sample = now + SAMPLE_EVERY
+        self._counted.append((now, stats.corrections, stats.mispredictions))
+        since, corrections, mispredictions = self._counted[0]
+        seconds = max(1.0, now - since)
         values = (
             stats.rtt * 1000,
             stats.loss * 100,
             stats.bytes_in / 1000,
             stats.bytes_out / 1000,
             stats.broadcast_hz,
+            stats.lead * 1000,
+            stats.interpolation_delay * 1000,
+            (stats.corrections - corrections) / seconds,
+            (stats.mispredictions - mispredictions) / seconds,
         )
         for series, value in zip(self.series, values, strict=True):
             series.append(value)
@@ -87,27 +109,45 @@ def draw_network(
     def px(units: float) -> int:
         return round(units * scale)
 
-    row = px(41)
-    box = pygame.Rect(0, 0, px(250), px(74) + row * len(FIGURES))
+    height = 2 * HEAD + ROW * len(FIGURES) + 2 * LINE + 8
+    box = pygame.Rect(0, 0, px(WIDTH), px(height))
     box.topright = (screen.get_width() - px(14), px(188))
     panel(screen, box)
     left, right = box.x + px(14), box.right - px(14)
-    write(screen, "NETWORK", (left, box.y + px(11)), px(SMALL - 2), FAINT, bold=True, spacing=px(1))
-    y = box.y + px(32)
-    for figure, series in zip(FIGURES, history.series, strict=True):
-        write(screen, figure.title, (left, y), px(SMALL - 2), FAINT, bold=True)
-        value = f"{series[-1]:.{figure.digits}f}" if series else "–"
-        write(screen, value, (left, y + px(12)), px(SMALL + 5), figure.colour, bold=True)
-        write(screen, figure.unit, (left + px(56), y + px(16)), px(SMALL - 1), FAINT)
-        area = pygame.Rect(left + px(92), y, right - left - px(92), row - px(9))
-        _draw_series(screen, area, list(series), figure)
-        y += row
+    y = box.y
+    series = iter(history.series)
+    for title, figures in (("NETWORK", NETWORK), ("FEEL", FEEL)):
+        write(screen, title, (left, y + px(9)), px(SMALL - 2), FAINT, bold=True, spacing=px(1))
+        y += px(HEAD)
+        for figure in figures:
+            _draw_row(screen, pygame.Rect(left, y, right - left, px(ROW)), next(series), figure)
+            y += px(ROW)
+    y += px(2)
     write(screen, "weather", (left, y), px(SMALL), FAINT)
     write(screen, weather, (right, y), px(SMALL), SOFT if weather == "clean" else AMBER, align=1)
-    write(screen, "path", (left, y + px(18)), px(SMALL), FAINT)
+    write(screen, "path", (left, y + px(LINE)), px(SMALL), FAINT)
     path = shortened(path, px(SMALL), right - left - px(40))
-    write(screen, path, (right, y + px(18)), px(SMALL), SOFT, align=1)
+    write(screen, path, (right, y + px(LINE)), px(SMALL), SOFT, align=1)
     return box
+
+
+def _draw_row(
+    screen: pygame.Surface, row: pygame.Rect, series: "deque[float]", figure: Figure
+) -> None:
+    """A title, the newest value, its unit, and the graph of the last half minute."""
+    scale = row.height / ROW
+
+    def px(units: float) -> int:
+        return round(units * scale)
+
+    value = f"{series[-1]:.{figure.digits}f}" if series else "–"
+    write(screen, figure.title, (row.x, row.y + px(6)), px(SMALL - 3), SOFT, bold=True)
+    at = (row.x + px(118), row.y + px(3))
+    write(screen, value, at, px(SMALL + 2), figure.colour, bold=True, align=1)
+    write(screen, figure.unit, (row.x + px(122), row.y + px(5)), px(SMALL - 2), FAINT)
+    left = row.x + px(150)
+    area = pygame.Rect(left, row.y, row.right - left, row.height - px(5))
+    _draw_series(screen, area, list(series), figure)
 
 
 def _draw_series(

@@ -153,8 +153,7 @@ def liveliness(arena: ArenaScreen) -> float:
     ships = sum(camera.sees(ship.x, ship.y, -60) for ship in world[Ship])
     shots = sum(camera.sees(shot.x, shot.y, -30) for shot in world[Bullet])
     rocks = sum(camera.sees(rock.x, rock.y, 0) for rock in world[Rock])
-    own_shots = len(arena.view.tracers.flying)
-    return 8 * ships + 2 * (shots + own_shots) + rocks + min(60, len(arena.view.effects)) / 6
+    return 8 * ships + 2 * shots + rocks + min(60, len(arena.view.effects)) / 6
 
 
 def _per_second(figure: str, before: dict[str, Any], after: dict[str, Any]) -> float:

@@ -16,6 +16,9 @@ KEYS = (
     (("F4",), "how far you see; again: the map of the whole arena"),
     (("F5",), "bad weather: clean, lan, wifi, 4g, loss5, terrible"),
     (("F6",), "why is this told to me? Point at something"),
+    (("F7",), "prediction on and off: does your ship wait for the server?"),
+    (("F8",), "interpolation on and off: do others move evenly?"),
+    (("F9",), "ghosts: what the server has said last, as outlines"),
     (("Esc",), "leave"),
 )
 AIMS = (
@@ -23,9 +26,13 @@ AIMS = (
     "Rocks break into smaller ones, those into crystals.",
     "A destroyed ship is worth 100, and leaves crystals.",
 )
+ROW, AIM_ROW = 27, 22
 HINT_TONE = (128, 144, 180)
 HINT = "     ".join(
-    ("F1 help", "F3 network", "F4 sight, map", "F5 weather", "F6 why", "Enter chat", "Esc leave")
+    (
+        *("F1 help", "F3 network", "F4 sight, map", "F5 weather", "F6 why"),
+        *("F7 F8 F9 feel", "Enter chat", "Esc leave"),
+    )
 )
 
 
@@ -37,15 +44,17 @@ def draw_hint(screen: pygame.Surface, scale: float) -> None:
     write(screen, HINT, place, round((SMALL - 1) * scale), HINT_TONE, align=0.5)
 
 
-def draw_help(screen: pygame.Surface, scale: float) -> None:
-    """The panel that F1 shows."""
+def draw_help(screen: pygame.Surface, scale: float) -> pygame.Rect:
+    """The panel that F1 shows, smaller where the window is low. Returns where it is."""
+    units_high = 92 + ROW * len(KEYS) + AIM_ROW * len(AIMS)
+    scale = min(scale, (screen.get_height() - 12) / units_high)
 
     def px(units: float) -> int:
         return round(units * scale)
 
-    row = px(27)
-    box = pygame.Rect(0, 0, px(520), px(92) + row * len(KEYS) + px(22) * len(AIMS))
-    box.center = (screen.get_width() // 2, screen.get_height() // 2 - px(20))
+    row = px(ROW)
+    box = pygame.Rect(0, 0, px(540), px(units_high))
+    box.center = (screen.get_width() // 2, screen.get_height() // 2)
     panel(screen, box)
     write(screen, "HOW TO FLY", (box.x + px(28), box.y + px(22)), px(BODY), CYAN, bold=True)
     y = box.y + px(54)
@@ -58,7 +67,8 @@ def draw_help(screen: pygame.Surface, scale: float) -> None:
     y += px(8)
     for aim in AIMS:
         write(screen, aim, (box.x + px(28), y), px(SMALL + 1), FAINT)
-        y += px(22)
+        y += px(AIM_ROW)
+    return box
 
 
 def _cap(screen: pygame.Surface, text: str, x: int, y: int, scale: float) -> int:

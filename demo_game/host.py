@@ -10,6 +10,7 @@ import asyncio
 import math
 import random
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,7 @@ from demo_game.game import (
 from demo_game.nursery import CRYSTALS, ROCKS
 from demo_game.processes import Manager, say
 from demo_game.questions import Allowance, asked_about, figures, why
+from demo_game.shots import Scene
 from demo_game.simulation import Outcome, Rules
 
 TICK_RATE = 60
@@ -182,7 +184,7 @@ class Host:
         return self.server.players.get(watched) if watched else player
 
     def _tick(self, step: nc.Step) -> None:
-        outcome = self.rules.step(step)
+        outcome = self.rules.step(step, self._seen_by)
         for player_id, x, y in outcome.wrecked:
             player = self.server.players.get(player_id)
             if player is not None:
@@ -196,6 +198,11 @@ class Host:
         self._tell(outcome)
         if step.tick % PING_EVERY == 0:
             self._measure_pings()
+
+    def _seen_by(self, player_id: int) -> AbstractContextManager[Scene]:
+        """The world as this player saw it when it fired: hits are decided by that."""
+        player = self.server.players.get(player_id)
+        return nullcontext(self.server.world) if player is None else self.server.rewind(player)
 
     # -- helpers -----------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """What is drawn over the arena: scores, hull and ammunition, minimap, clock and news."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pygame
@@ -46,6 +47,14 @@ class Standing:
     pilot: Pilot
 
 
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """Says that something is not as usual."""
+
+    text: str
+    colour: Colour
+
+
 def standings(world: nc.World, me: int, lines: int) -> list[Standing]:
     """The best pilots, at most ``lines`` of them; ``me`` is always among them."""
     pilots = sorted(world[Pilot], key=lambda pilot: (-pilot.score, pilot.name))
@@ -89,19 +98,20 @@ class Hud:
         own: Ship | None,
         camera: Camera,
         now: float,
-        weather: str,
+        badges: Sequence[Badge] = (),
         *,
         map_open: bool = False,
     ) -> None:
-        """Draw all panels. ``weather`` is the conditioner's preset, ``"clean"`` for none.
+        """Draw all panels, and below the clock a badge for everything that is not as usual.
 
         With ``map_open`` those that the map of the whole arena replaces are left out.
         """
         self._draw_board(screen, world, me)
         if not map_open:
             self._draw_map(screen, world, me, camera)
-        self._draw_clock(screen, world, weather)
-        self._draw_news(screen, now)
+        self._draw_clock(screen, world)
+        bottom = self._draw_badges(screen, badges)
+        self._draw_news(screen, now, bottom)
         if own is None:
             self._draw_wreck(screen, now)
         elif not map_open:
@@ -183,7 +193,7 @@ class Hud:
                 pygame.draw.circle(screen, WHITE, spot, px(4), width=1)
             pygame.draw.circle(screen, LIVERIES[pilot.colour], spot, px(2.4))
 
-    def _draw_clock(self, screen: pygame.Surface, world: nc.World, weather: str) -> None:
+    def _draw_clock(self, screen: pygame.Surface, world: nc.World) -> None:
         px = self._px
         clock = next(iter(world[Round]), None)
         if clock is None:
@@ -192,16 +202,40 @@ class Hud:
         text = f"{clock.seconds // 60}:{clock.seconds % 60:02d}"
         tone: Colour = CORAL if clock.seconds <= 15 else WHITE
         write(screen, text, (middle, px(MARGIN)), px(LARGE), tone, bold=True, align=0.5)
-        if weather != "clean":
-            label = lettering(f"weather: {weather}", px(SMALL), AMBER)
-            box = label.get_rect(midtop=(round(middle), px(MARGIN + 31)))
-            panel(screen, box.inflate(px(18), px(8)))
-            screen.blit(label, box)
 
-    def _draw_news(self, screen: pygame.Surface, now: float) -> None:
+    def _draw_badges(self, screen: pygame.Surface, badges: Sequence[Badge]) -> int:
+        """In as many rows as fit between score board and minimap; returns where they end."""
+        px = self._px
+        room = screen.get_width() - 2 * px(262 + 2 * MARGIN)
+        rows: list[list[pygame.Surface]] = [[]]
+        for badge in badges:
+            plate = self._badge(badge)
+            if rows[-1] and _width(rows[-1], px(6)) + plate.get_width() > room:
+                rows.append([])
+            rows[-1].append(plate)
+        y = px(MARGIN + 29)
+        for row in filter(None, rows):
+            x = (screen.get_width() - _width(row, px(6))) // 2 + px(3)
+            for plate in row:
+                screen.blit(plate, (x, y))
+                x += plate.get_width() + px(6)
+            y += px(26)
+        return y
+
+    def _badge(self, badge: Badge) -> pygame.Surface:
+        px = self._px
+        label = lettering(badge.text, px(SMALL), badge.colour)
+        box = pygame.Rect(0, 0, label.get_width() + px(30), px(22))
+        plate = pygame.Surface(box.size, pygame.SRCALPHA)
+        panel(plate, box)
+        pygame.draw.circle(plate, badge.colour, (px(11), box.centery), px(4))
+        plate.blit(label, label.get_rect(midleft=(px(20), box.centery)))
+        return plate
+
+    def _draw_news(self, screen: pygame.Surface, now: float, top: int) -> None:
         px = self._px
         self._news = [(when, item) for when, item in self._news if now - when < NEWS_SECONDS]
-        y = px(MARGIN + 64)
+        y = max(px(MARGIN + 64), top + px(6))
         for when, item in self._news:
             parts: list[tuple[str, Colour]] = [(item.victim, LIVERIES[item.victim_colour])]
             if item.by:
@@ -268,3 +302,8 @@ class Hud:
         write(screen, "ROUND OVER", (middle, y), px(BODY), FAINT, bold=True, align=0.5, spacing=3)
         text = f"{result.winner} wins with {result.score:,}"
         write(screen, text, (middle, y + px(24)), px(30), paint, bold=True, align=0.5)
+
+
+def _width(row: Sequence[pygame.Surface], gap: int) -> int:
+    """Of badges in a row, with a gap after each."""
+    return sum(plate.get_width() + gap for plate in row)

@@ -111,15 +111,16 @@ def title_of(entity: Thing) -> str:
     return f"{type(entity).__name__} {entity.handle & ROW_MASK}"
 
 
-def pick(
-    world: nc.World, x: float, y: float, reach: float, *, without_shots_of: int = -1
-) -> Thing | None:
-    """The entity nearest to a place, or None if there is none within ``reach`` of its edge."""
+def pick(world: nc.World, x: float, y: float, reach: float) -> Thing | None:
+    """The entity nearest to a place, or None if there is none within ``reach`` of its edge.
+
+    One that only this client knows of, a shot that was fired just now, cannot be asked about.
+    """
     things: list[Thing] = [*world[Ship], *world[Bullet], *world[Crystal], *world[Rock]]
     best: Thing | None = None
     nearest = reach
     for thing in things:
-        if isinstance(thing, Bullet) and thing.player == without_shots_of:
+        if thing.handle < 0:
             continue
         size = game.ROCK_RADII[thing.grade] if isinstance(thing, Rock) else 0.0
         away = math.hypot(thing.x - x, thing.y - y) - size

@@ -1,20 +1,26 @@
 """The rules that only the server knows: shots, collisions, scores, new ships and new rocks.
 
 `Rules` works on a `World` and is told when a player comes, goes, and when a tick has passed. It
-knows neither network nor screen: whatever has to be said is in the `Outcome` of a tick. Ships
-have been moved by `game.fly` before; everything else is moved here, whole columns at a time.
+knows neither network nor screen: whatever has to be said is in the `Outcome` of a tick. Ships and
+shots have been moved by `game.fly` and `game.glide` before; everything else is moved here, whole
+columns at a time.
+
+Shots hit what the shooter saw. What that was is handed in, so the rules are the same with a
+network and without.
 """
 
 import math
 import random
-from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
 import netcode as nc
 from demo_game import game
-from demo_game.collisions import first_touch, pairs_within, touching
+from demo_game.collisions import pairs_within, touching
 from demo_game.game import (
     ARENA,
     Blast,
@@ -27,8 +33,12 @@ from demo_game.game import (
     Round,
     RoundOver,
     Ship,
+    Steer,
+    fly,
+    glide,
 )
 from demo_game.nursery import CRYSTALS, ROCKS, Nursery
+from demo_game.shots import Fuses, Scene, beyond_the_walls, first_touched
 
 ROUND_SECONDS = 300
 RESPAWN_TICKS = 180
@@ -49,18 +59,18 @@ POINTS_ROCK = (0, 15, 10, 5)
 POINTS_SHIP = 100
 WRECK_CRYSTALS = 5
 AMMO_PER_CRYSTAL = 4
-AMMO_RESERVE = 30
-"""Ammunition grows back by itself to this much; crystals give more."""
 
 MAX_ROCK_SPEED = 160.0
 """However often it is hit."""
 
 REPAIR_EVERY, REPAIR_REST = 30, 240
 """A ship that was not hurt for 240 ticks mends one point of hull every 30."""
-AMMO_EVERY = 26
 RADAR_EVERY = 12
 REPLENISH_EVERY = 60
 ROCK_RADII = np.array(game.ROCK_RADII)
+
+SeenBy: TypeAlias = Callable[[int], AbstractContextManager[Scene]]
+"""The world as a player saw it when it gave the input of this tick, by the player's number."""
 
 
 @dataclass(slots=True)
@@ -108,7 +118,7 @@ class Rules:
         self.nursery = Nursery(world, random.Random(seed), rocks=rocks, crystals=crystals)
         self._round_seconds = round_seconds
         self._round = world.spawn(Round, seconds=round_seconds)
-        self._flying_shots: deque[tuple[int, Bullet]] = deque()
+        self._fuses = Fuses()
         self._outcome = Outcome()
 
     # -- players -----------------------------------------------------------------------------
@@ -121,13 +131,16 @@ class Rules:
         return self._launch(seat, tick, rng)
 
     def leave(self, player: int) -> None:
-        """Take the player's ship and pilot away."""
+        """Take the player's ship, shots and pilot away."""
         seat = self.seats.pop(player, None)
         if seat is None:
             return
         if seat.ship is not None:
             self.world.despawn(seat.ship)
         self.world.despawn(seat.pilot)
+        bullets = self.world.table(Bullet)
+        for row in np.flatnonzero(bullets.alive & (bullets.player == player)).tolist():
+            bullets.despawn(row)
 
     def _free_colour(self, player: int) -> int:
         taken = [seat.pilot.colour for seat in self.seats.values()]
@@ -135,92 +148,78 @@ class Rules:
 
     # -- one tick ----------------------------------------------------------------------------
 
-    def step(self, step: nc.Step) -> Outcome:
-        """Everything that happens in one tick besides the ships' own movement."""
+    def step(self, step: nc.Step, seen_by: SeenBy | None = None) -> Outcome:
+        """Everything that happens in one tick besides the movement of ships and shots.
+
+        ``seen_by`` gives a player's picture of the world; without it all see it as it is.
+        """
         self._outcome = Outcome()
         tick, rng = step.tick, step.random
-        self._fire(tick)
-        self._move(step.dt)
-        self._bullets_on_rocks(rng)
-        self._bullets_on_ships(tick)
+        self._drift(step.dt)
+        self._shots(tick, rng, seen_by or self._present)
         self._ships_on_rocks(tick)
         self._ships_on_ships(tick)
         self._collect()
         self._bury(tick, rng)
-        self._expire(tick)
         self._care(tick, rng)
         return self._outcome
 
-    def _fire(self, tick: int) -> None:
-        ships = self.world.table(Ship)
-        for row in np.flatnonzero(ships.alive & (ships.reload == game.RELOAD_TICKS)).tolist():
-            ship = ships.at(row)
-            if ship is None:
-                continue
-            seat = self.seats.get(ship.player)
-            if seat is not None:
-                seat.shield_until = 0
-            cos, sin = math.cos(ship.heading), math.sin(ship.heading)
-            bullet = self.world.spawn(
-                Bullet,
-                x=ship.x + cos * (game.SHIP_RADIUS + 6),
-                y=ship.y + sin * (game.SHIP_RADIUS + 6),
-                vx=ship.vx + cos * game.BULLET_SPEED,
-                vy=ship.vy + sin * game.BULLET_SPEED,
-                player=ship.player,
-                colour=ship.colour,
-            )
-            self._flying_shots.append((tick + game.BULLET_TICKS, bullet))
+    def _present(self, player: int) -> AbstractContextManager[Scene]:
+        return nullcontext(self.world)
 
-    def _move(self, dt: float) -> None:
-        bullets, rocks = self.world.table(Bullet), self.world.table(Rock)
-        for table in (bullets, rocks):
-            x, y = table.x, table.y
-            x += table.vx * dt * table.alive
-            y += table.vy * dt * table.alive
+    def _drift(self, dt: float) -> None:
+        rocks = self.world.table(Rock)
+        rocks.x += rocks.vx * dt * rocks.alive
+        rocks.y += rocks.vy * dt * rocks.alive
         for place, speed in ((rocks.x, rocks.vx), (rocks.y, rocks.vy)):
             np.abs(speed, out=speed, where=place < -ARENA + 40)
             np.negative(np.abs(speed), out=speed, where=place > ARENA - 40)
             np.clip(speed, -MAX_ROCK_SPEED, MAX_ROCK_SPEED, out=speed)
-        outside = np.maximum(np.abs(bullets.x), np.abs(bullets.y)) > ARENA - 2
-        for row in np.flatnonzero(outside & bullets.alive).tolist():
+
+    def _shots(self, tick: int, rng: random.Random, seen_by: SeenBy) -> None:
+        """Each shot hits what its player saw in its way. Whatever it was, the shot is spent: the
+        player has seen it end there."""
+        bullets = self.world.table(Bullet)
+        rows = bullets.rows()
+        players = bullets.player[rows]
+        for player in np.unique(players).tolist():
+            own = rows[players == player]
+            with seen_by(player) as seen:
+                hits = [
+                    (bullets.at(int(own[shot])), type(thing), thing.handle)
+                    for shot, thing in first_touched(bullets.x[own], bullets.y[own], player, seen)
+                ]
+            for bullet, kind, handle in hits:
+                if bullet is not None:
+                    self._hit(bullet, self.world.table(kind).by_handle(handle), tick, rng)
+        rows = bullets.rows()
+        for row in rows[beyond_the_walls(bullets.x[rows], bullets.y[rows])].tolist():
             bullet = bullets.at(row)
             if bullet is not None:
-                self._blast(BlastKind.SPARK, bullet.x, bullet.y, bullet.colour)
-                self.world.despawn(bullet)
+                self._spend(bullet)
+        for row in self._fuses.burnt(bullets, tick).tolist():
+            bullets.despawn(row)
 
-    def _bullets_on_rocks(self, rng: random.Random) -> None:
-        bullets, rocks = self.world.table(Bullet), self.world.table(Rock)
-        b, r = bullets.rows(), rocks.rows()
-        reach = ROCK_RADII[rocks.grade[r]] + game.BULLET_RADIUS
-        hits = first_touch(bullets.x[b], bullets.y[b], rocks.x[r], rocks.y[r], reach)
-        for i, j in zip(b[hits[0]].tolist(), r[hits[1]].tolist(), strict=True):
-            bullet, rock = bullets.at(i), rocks.at(j)
-            if bullet is None or rock is None:
-                continue  # another bullet broke this rock just now: fly on
-            rock.hull = max(0, rock.hull - 1)
-            rock.vx += bullet.vx * 0.02 / rock.grade
-            rock.vy += bullet.vy * 0.02 / rock.grade
-            self._blast(BlastKind.SPARK, bullet.x, bullet.y, bullet.colour)
-            if rock.hull == 0:
-                self._score(bullet.player, POINTS_ROCK[rock.grade])
-                self._break(rock, rng)
-            self.world.despawn(bullet)
+    def _hit(
+        self, bullet: Bullet, target: Rock | Ship | None, tick: int, rng: random.Random
+    ) -> None:
+        """``target`` is None if it is gone by now: nothing is left to be hurt."""
+        if isinstance(target, Ship):
+            self._hurt(target, SHOT_DAMAGE, tick, by=bullet.player)
+            target.vx = _bounded(target.vx + bullet.vx * 0.03)
+            target.vy = _bounded(target.vy + bullet.vy * 0.03)
+        elif target is not None:
+            target.hull = max(0, target.hull - 1)
+            target.vx += bullet.vx * 0.02 / target.grade
+            target.vy += bullet.vy * 0.02 / target.grade
+            if target.hull == 0:
+                self._score(bullet.player, POINTS_ROCK[target.grade])
+                self._break(target, rng)
+        self._spend(bullet)
 
-    def _bullets_on_ships(self, tick: int) -> None:
-        bullets, ships = self.world.table(Bullet), self.world.table(Ship)
-        b, s = bullets.rows(), ships.rows()
-        i, j = touching(bullets.x[b], bullets.y[b], ships.x[s], ships.y[s], game.SHIP_RADIUS + 3.0)
-        foreign = bullets.player[b[i]] != ships.player[s[j]]
-        for row, target in zip(b[i[foreign]].tolist(), s[j[foreign]].tolist(), strict=True):
-            bullet, ship = bullets.at(row), ships.at(target)
-            if bullet is None or ship is None:
-                continue
-            self._blast(BlastKind.SPARK, bullet.x, bullet.y, bullet.colour)
-            self._hurt(ship, SHOT_DAMAGE, tick, by=bullet.player)
-            ship.vx = _bounded(ship.vx + bullet.vx * 0.03)
-            ship.vy = _bounded(ship.vy + bullet.vy * 0.03)
-            self.world.despawn(bullet)
+    def _spend(self, bullet: Bullet) -> None:
+        self._blast(BlastKind.SPARK, bullet.x, bullet.y, bullet.colour)
+        self.world.despawn(bullet)
 
     def _ships_on_rocks(self, tick: int) -> None:
         ships, rocks = self.world.table(Ship), self.world.table(Rock)
@@ -299,11 +298,6 @@ class Rules:
             seat.ship, seat.respawn_at = None, tick + RESPAWN_TICKS
             seat.pilot.flying = False
 
-    def _expire(self, tick: int) -> None:
-        # All bullets fly equally long, so the list is ordered by when they end.
-        while self._flying_shots and self._flying_shots[0][0] <= tick:
-            self.world.despawn(self._flying_shots.popleft()[1])
-
     def _care(self, tick: int, rng: random.Random) -> None:
         """What is done now and then rather than every tick."""
         for seat in self.seats.values():
@@ -313,8 +307,6 @@ class Rules:
                 continue
             if seat.ship.shielded and tick >= seat.shield_until:
                 seat.ship.shielded = False
-            if tick % AMMO_EVERY == 0 and seat.ship.ammo < AMMO_RESERVE:
-                seat.ship.ammo += 1
             rested = tick - seat.hurt_at >= REPAIR_REST
             if tick % REPAIR_EVERY == 0 and rested and seat.ship.hull < game.MAX_HULL:
                 seat.ship.hull += 1
@@ -397,3 +389,12 @@ def _bounded(speed: float) -> float:
 def _show_on_radar(pilot: Pilot, ship: Ship) -> None:
     pilot.radar_x = int((ship.x + ARENA) * 255 / (2 * ARENA))
     pilot.radar_y = int((ship.y + ARENA) * 255 / (2 * ARENA))
+
+
+def move_all(world: nc.World, step: nc.Step, wanted: Callable[[Ship], Steer]) -> None:
+    """What a server does in each tick before the rules, for a world that has none."""
+    shots = list(world[Bullet])
+    for ship in world[Ship]:
+        fly(ship, wanted(ship), step)
+    for bullet in shots:
+        glide(bullet, Steer(), step)

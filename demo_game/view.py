@@ -2,6 +2,7 @@
 
 import math
 import random
+from weakref import WeakSet
 
 import pygame
 
@@ -9,7 +10,7 @@ import netcode as nc
 from demo_game import game
 from demo_game.camera import Camera
 from demo_game.effects import Effects
-from demo_game.game import Bullet, Crystal, Pilot, Rock, Ship
+from demo_game.game import Blast, BlastKind, Bullet, Crystal, Pilot, Rock, Ship
 from demo_game.palette import (
     AMBER,
     CORAL,
@@ -22,14 +23,18 @@ from demo_game.palette import (
     lettering,
     mix,
 )
+from demo_game.shots import OwnShots
 from demo_game.sprites import Shapes, glow, ring
 from demo_game.starfield import Starfield
-from demo_game.tracers import Tracers
 
 BAR_WIDTH = 38
 SMALLEST_ICON = 0.6
 SMALLEST_LABEL = 0.75
 """Names stay readable however far the camera looks."""
+HALF_THERE = 0.5
+"""What fades has its name, flame and shield in this half of the time."""
+LIGHT_STEPS = 4
+"""In so many steps lights fade: each is a picture that is kept."""
 
 
 class View:
@@ -38,7 +43,9 @@ class View:
     def __init__(self, width: int, height: int) -> None:
         self.camera = Camera()
         self.effects = Effects()
-        self.tracers = Tracers()
+        self.shots = OwnShots()
+        self.gone: WeakSet[nc.Entity] = WeakSet()
+        """What has left the view and only fades away: whoever has a client keeps it up to date."""
         self.resize(width, height)
         self._flicker = random.Random(3)
         self._place: tuple[float, float] = (0.0, 0.0)
@@ -67,16 +74,22 @@ class View:
         self.icons = self.shapes if zoom >= SMALLEST_ICON else Shapes(SMALLEST_ICON)
         """For ships, shots and crystals: what matters stays visible from afar."""
 
-    def update(self, world: nc.World, own: Ship | None, dt: float) -> None:
-        """Let ``dt`` seconds pass for everything that moves on the screen only."""
+    def update(self, world: nc.World, own: Ship | None, dt: float, tick: int | None = None) -> None:
+        """Let ``dt`` seconds pass for everything that moves on the screen only.
+
+        ``tick`` is the client's, None where nothing is predicted; see `OwnShots.update`.
+        """
         if own is not None:
             self._place = (own.x, own.y)
             self.camera.follow(own.x, own.y, own.vx, own.vy, dt)
         else:
             self.camera.rest(*self._place, dt)
-        if self.tracers.update(world, own, dt) and own is not None:
-            shot = self.tracers.flying[-1]
-            self.effects.muzzle(shot.x, shot.y, own.colour)
+        sight = self.shots.update(world, tick, self.gone)
+        for shot in sight.fired:
+            self.effects.muzzle(shot.x, shot.y, shot.colour)
+        for shot in sight.struck:
+            spark = Blast(kind=BlastKind.SPARK, x=shot.x, y=shot.y, colour=shot.colour)
+            self.effects.blast(spark, self.camera)
         for ship in world[Ship]:
             if ship.thrusting:
                 self.effects.exhaust(ship, dt)
@@ -96,7 +109,7 @@ class View:
         self.starfield.draw_arena(screen, self.camera)
         self._draw_crystals(screen, world, now)
         self._draw_rocks(screen, world, now)
-        self._draw_bullets(screen, world, own)
+        self._draw_bullets(screen, world)
         for ship in world[Ship]:
             self._draw_ship(screen, ship, now)
         self.effects.draw(screen, self.camera)
@@ -114,8 +127,9 @@ class View:
             x, y = self.camera.screen(crystal.x, crystal.y + 2.0 * math.sin(phase))
             worth = crystal.worth
             strength = 0.35 + 0.1 * round(math.sin(phase * 1.3) * 2) / 2
-            self._light(screen, x, y, 20 + 4 * worth, GEMS[worth], strength)
-            _centred(screen, self.icons.gem(worth), x, y)
+            fade = crystal.fade
+            self._light(screen, x, y, 20 + 4 * worth, GEMS[worth], strength, fade)
+            _centred(screen, self.icons.gem(worth), x, y, fade=fade)
 
     def _draw_rocks(self, screen: pygame.Surface, world: nc.World, now: float) -> None:
         for rock in world[Rock]:
@@ -125,35 +139,27 @@ class View:
             number = rock.handle
             spin = (0.15 + 0.06 * (number % 7)) * (1 if number % 2 else -1) / rock.grade
             image = self.shapes.rock(rock.grade, number, now * spin + number)
-            _centred(screen, image, *self.camera.screen(rock.x, rock.y))
+            _centred(screen, image, *self.camera.screen(rock.x, rock.y), fade=rock.fade)
 
-    def _draw_bullets(self, screen: pygame.Surface, world: nc.World, own: Ship | None) -> None:
-        me = own.player if own is not None else -1
-        shots = [
-            (bullet.x, bullet.y, math.atan2(bullet.vy, bullet.vx), bullet.colour)
-            for bullet in world[Bullet]
-            if bullet.player != me
-        ]
-        if own is not None:
-            shots += [(t.x, t.y, math.atan2(t.vy, t.vx), own.colour) for t in self.tracers.flying]
-        for x, y, heading, colour in shots:
-            if self.camera.sees(x, y, 30):
-                image = self.icons.bullet(colour, heading)
-                _centred(screen, image, *self.camera.screen(x, y), add=True)
+    def _draw_bullets(self, screen: pygame.Surface, world: nc.World) -> None:
+        for bullet in world[Bullet]:
+            if self.camera.sees(bullet.x, bullet.y, 30) and not self.shots.hides(bullet):
+                image = self.icons.bullet(bullet.colour, math.atan2(bullet.vy, bullet.vx))
+                _centred(screen, image, *self.camera.screen(bullet.x, bullet.y), add=True)
 
     def _draw_ship(self, screen: pygame.Surface, ship: Ship, now: float) -> None:
         if not self.camera.sees(ship.x, ship.y, 50):
             return
         x, y = self.camera.screen(ship.x, ship.y)
-        heading, zoom = ship.heading, self.icons.zoom
-        if ship.thrusting:
+        heading, zoom, fade = ship.heading, self.icons.zoom, ship.fade
+        if ship.thrusting and fade > HALF_THERE:
             back_x, back_y = math.cos(heading) * 11 * zoom, math.sin(heading) * 11 * zoom
             flame = self.icons.flame(self._flicker.randrange(4), heading)
             _centred(screen, flame, x - back_x, y - back_y, add=True)
             self._light(screen, x - back_x, y - back_y, 26, (255, 120, 50), 0.35)
-        self._light(screen, x, y, 40, LIVERIES[ship.colour], 0.22)
-        _centred(screen, self.icons.ship(ship.colour, heading), x, y)
-        if ship.shielded:
+        self._light(screen, x, y, 40, LIVERIES[ship.colour], 0.22, fade)
+        _centred(screen, self.icons.ship(ship.colour, heading), x, y, fade=fade)
+        if ship.shielded and fade > HALF_THERE:
             pulse = 0.55 + 0.1 * round(2 * math.sin(now * 7))
             paint = mix(LIVERIES[ship.colour], WHITE, 0.3)
             _centred(
@@ -165,7 +171,7 @@ class View:
             )
 
     def _draw_label(self, screen: pygame.Surface, ship: Ship, *, is_own: bool, leads: bool) -> None:
-        if not self.camera.sees(ship.x, ship.y, 50):
+        if ship.fade < HALF_THERE or not self.camera.sees(ship.x, ship.y, 50):
             return
         x, y = self.camera.screen(ship.x, ship.y)
         zoom = max(SMALLEST_LABEL, self.camera.zoom)
@@ -205,17 +211,31 @@ class View:
         radius: float,
         colour: tuple[int, int, int],
         strength: float,
+        fade: float = 1.0,
     ) -> None:
-        light = glow(round(radius * self.icons.zoom), colour, round(strength, 2))
-        _centred(screen, light, x, y, add=True)
+        shade = round(strength * round(fade * LIGHT_STEPS) / LIGHT_STEPS, 2)
+        if shade > 0:
+            light = glow(round(radius * self.icons.zoom), colour, shade)
+            _centred(screen, light, x, y, add=True)
 
 
 def _centred(
-    screen: pygame.Surface, image: pygame.Surface, x: float, y: float, *, add: bool = False
+    screen: pygame.Surface,
+    image: pygame.Surface,
+    x: float,
+    y: float,
+    *,
+    add: bool = False,
+    fade: float = 1.0,
 ) -> None:
+    """``fade`` makes an image with alpha fainter; light that is added has it in its strength."""
     width, height = image.get_size()
-    flags = pygame.BLEND_RGB_ADD if add else 0
-    screen.blit(image, (round(x - width / 2), round(y - height / 2)), None, flags)
+    place = (round(x - width / 2), round(y - height / 2))
+    if fade < 1.0:
+        image.set_alpha(round(255 * fade))
+    screen.blit(image, place, None, pygame.BLEND_RGB_ADD if add else 0)
+    if fade < 1.0:
+        image.set_alpha(255)  # the image is kept, and drawn for others
 
 
 def _leader(world: nc.World) -> int:

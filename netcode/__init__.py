@@ -8,8 +8,10 @@ Declare entities, inputs and messages, put them into a `Protocol` that both ends
 
 from netcode import testing
 from netcode.client import Client, connect
+from netcode.core.client_side import ClientSide
 from netcode.core.messaging import Reply
 from netcode.core.player import Player
+from netcode.core.server_side import ServerSide
 from netcode.core.stats import NetworkStats, ServerStats
 from netcode.declarations import Entity, Input, Message
 from netcode.errors import (
@@ -60,6 +62,7 @@ __all__ = [  # grouped by room  # noqa: RUF022
     "Vec3",
     # a game with a server
     "Server",
+    "ServerSide",
     "Player",
     "ServerStats",
     "Step",
@@ -67,6 +70,7 @@ __all__ = [  # grouped by room  # noqa: RUF022
     "PastTable",
     "connect",
     "Client",
+    "ClientSide",
     "NetworkStats",
     "Reply",
     # a game without one

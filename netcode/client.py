@@ -9,20 +9,20 @@ from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import signaling
+from netcode.core.client_side import ClientSide
 from netcode.core.guest import INPUT_RATE, Guest
 from netcode.core.messaging import Reply
 from netcode.core.stats import NetworkStats
-from netcode.declarations import Entity, Input, Message
+from netcode.declarations import Input, Message
 from netcode.errors import (
     Disconnected,
     NetcodeError,
     Unreachable,
     UsageError,
 )
-from netcode.fields import Field
 from netcode.introductions import Enter, Introductions, door, part
 from netcode.link.link import Link
 from netcode.protocol import Protocol
@@ -32,12 +32,6 @@ from netcode.transports.conditioner import Conditioner
 from netcode.transports.link_model import Conditions
 from netcode.transports.link_model import conditions as conditions_of
 from netcode.transports.webrtc import WebRtcTransport
-from netcode.world.world import World
-
-E = TypeVar("E", bound=Entity)
-M = TypeVar("M", bound=Message)
-F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T")
 
 JOIN_TIMEOUT = 15.0
 """Seconds from `connect` to being in the game, or to an error that says what is wrong."""
@@ -84,7 +78,7 @@ def connect(
     )
 
 
-class Client:
+class Client(ClientSide):
     """A player's end of a game; made by `connect`.
 
     ``update`` and everything it calls belong to the game's thread. ``send``, ``request`` and
@@ -119,7 +113,7 @@ class Client:
         self._woken = asyncio.Event()
         self._settled = threading.Event()
         self._leaving = False
-        self._guest = Guest(protocol, name, time.monotonic, self._wake, input_rate)
+        super().__init__(Guest(protocol, name, time.monotonic, self._wake, input_rate))
         self._guest.on_state_change = self._state_changed
         self._transport: WebRtcTransport | None = None
         self.conditions = conditions
@@ -127,90 +121,21 @@ class Client:
     # -- the game ----------------------------------------------------------------------------
 
     def update(self, *inputs: Input) -> None:
-        """Call once a frame with what the player wants; never blocks.
-
-        Runs the handlers of everything that has happened, samples the input for each tick that
-        has become due, and arranges ``world`` for this moment. Raises `Disconnected` (``reason``
-        says why) once the session is over.
-        """
         self._raise_unless_started()
-        self._guest.update(*inputs)
+        super().update(*inputs)
 
-    @property
-    def world(self) -> World:
-        """What to draw: own entities predicted, others interpolated. Changes in `update` only."""
-        return self._guest.world
+    def send(self, message: Message) -> None:
+        self._raise_unless_started()
+        super().send(message)
 
-    @property
-    def display_tick(self) -> float:
-        """The tick of what is seen of others; a float, for it lies between two. 0 before that."""
-        return self._guest.display_tick
-
-    @property
-    def prediction(self) -> bool:
-        """Whether own entities answer at once. May be set: off, they are shown like all others, as
-        if there were no prediction, to see what it does."""
-        return self._guest.prediction
-
-    @prediction.setter
-    def prediction(self, on: bool) -> None:
-        self._guest.prediction = on
-
-    @property
-    def interpolation(self) -> bool:
-        """Whether others move evenly. May be set: off, they are shown as last received."""
-        return self._guest.interpolation
-
-    @interpolation.setter
-    def interpolation(self, on: bool) -> None:
-        self._guest.interpolation = on
-
-    @property
-    def authoritative(self) -> World:
-        """The world as last received from the server."""
-        return self._guest.authoritative
-
-    def own(self, kind: type[E]) -> E | None:
-        """The first entity of a class that this player controls, or None.
-
-        None also for the first moments after joining, until the first snapshot is here.
-        """
-        return self._guest.own(kind)
-
-    @property
-    def player_id(self) -> int:
-        """This player's number on the server; 0 before joining."""
-        return self._guest.player_id
-
-    @property
-    def name(self) -> str:
-        """This player's name, as the server has it."""
-        return self._guest.name
-
-    @property
-    def tick(self) -> int:
-        """The tick that this client simulates, ahead of the server's."""
-        return self._guest.tick
-
-    @property
-    def joined(self) -> bool:
-        """Whether the player is in the game."""
-        return self._guest.joined and self._guest.ended is None
-
-    @property
-    def error(self) -> NetcodeError | None:
-        """Why the game is over or could not be joined; None while there is no reason."""
-        return self._guest.ended
-
-    @property
-    def draining(self) -> float | None:
-        """Seconds until the server goes away, once it has said so; None before: tell the player."""
-        return self._guest.draining
+    def request(self, message: Message) -> Reply[Message]:
+        self._raise_unless_started()
+        return super().request(message)
 
     @property
     def stats(self) -> NetworkStats:
         """The connection at this moment."""
-        stats = self._guest.stats()
+        stats = super().stats
         return replace(stats, path=self._transport.path()) if self._transport else stats
 
     @property
@@ -224,69 +149,6 @@ class Client:
             conditions_of(weather)  # an unknown name raises here, in the caller's thread
         self._weather = weather
         self._on_loop(self._set_weather)
-
-    # -- talking -----------------------------------------------------------------------------
-
-    def send(self, message: Message) -> None:
-        """Send a message to the server.
-
-        Raises `SendQueueFull` if it was not taken, or `Disconnected` once the session is over.
-        """
-        self._raise_unless_started()
-        self._guest.send(message)
-
-    def request(self, message: Message) -> Reply[Message]:
-        """Send a message and get the handler's answer: ``await`` it, or ``.result(timeout)``."""
-        self._raise_unless_started()
-        return self._guest.request(message)
-
-    def on(self, kind: type[M]) -> Callable[[F], F]:
-        """Decorator: call ``handler(message)`` for messages of this class, inside `update`.
-
-        A timed message is handled when the display has reached its tick. A message that the handler
-        returns is the reply to a request. Raises `UsageError` for a second handler.
-        """
-
-        self._guest.handlers.check(kind)
-
-        def decorate(handler: F) -> F:
-            self._guest.handlers.set(kind, handler)
-            return handler
-
-        return decorate
-
-    def on_enter(self, kind: type[E]) -> Callable[[F], F]:
-        """Decorator: call ``handler(entity)`` when an entity of this class comes into view."""
-        return self._listener(self._guest.events.on_enter, kind)
-
-    def on_leave(self, kind: type[E]) -> Callable[[F], F]:
-        """Decorator: call ``handler(entity)`` when one leaves the view or despawns.
-
-        Its fields can still be read inside the handler; if its class has a ``fade``, it stays in
-        `world` for that long.
-        """
-        return self._listener(self._guest.events.on_leave, kind)
-
-    def on_change(self, field: Field[T]) -> Callable[[F], F]:
-        """Decorator: call ``handler(entity, old, new)`` when the displayed value changes.
-
-        ``@client.on_change(Ship.hull)``. A field that moves calls once a frame.
-        """
-        if not isinstance(field, Field):
-            raise UsageError(f"on_change takes a field, such as Ship.hull, not {field!r}")
-        return self._listener(self._guest.events.on_change, field)
-
-    def _listener(
-        self, listeners: dict[Any, list[Callable[..., Any]]], key: Any
-    ) -> Callable[[F], F]:
-        if not isinstance(key, Field):
-            self.world.table(key)  # raises for a class that is not part of the game
-
-        def decorate(handler: F) -> F:
-            listeners.setdefault(key, []).append(handler)
-            return handler
-
-        return decorate
 
     # -- coming and going --------------------------------------------------------------------
 

@@ -3,29 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from netcode.core.host import MAX_REWIND, Host
 from netcode.core.join import MAX_DRAIN_SECONDS, Identity
-from netcode.core.player import Player
-from netcode.core.stats import ServerStats
-from netcode.declarations import Entity, Message
+from netcode.core.server_side import ServerSide
 from netcode.errors import UsageError
 from netcode.introductions import Introductions, OnTransport, as_ours, part
 from netcode.link.link import Link
-from netcode.play.rewind import Past
-from netcode.play.step import Step
 from netcode.protocol import Protocol
 from netcode.sync.budget import Budget
-from netcode.sync.explain import Explanation, StateStats
 from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
 from netcode.transports.webrtc import WebRtcTransport
-from netcode.world.world import World
 from signaling import IceServer, LocalMember, SignalingLimits, SignalingServer
 from signaling import messages as m
 from signaling.stopping import Signals, first_of
@@ -47,11 +41,8 @@ pile up, answer seconds late, and lose its players instead of some ticks."""
 MAX_WAITING = 64
 """Open links that have not said hello. Each costs a WebRTC connection for five seconds."""
 
-F = TypeVar("F", bound=Callable[..., Any])
-M = TypeVar("M", bound=Message)
 
-
-class Server:
+class Server(ServerSide):
     """A game server. ``server.run(port=8080)`` is all it takes.
 
     ``tick_rate`` is how often the game is simulated a second, ``broadcast_rate`` how often its
@@ -89,25 +80,19 @@ class Server:
         trust_proxies: Sequence[str] = (),
         ice_servers: Iterable[IceServer] | Callable[[str], Sequence[IceServer]] = (),
     ) -> None:
-        if not isinstance(protocol, Protocol):
-            raise UsageError(f"Server takes the game's Protocol first, not {protocol!r}")
-        if not isinstance(interest, Interest | None):
-            raise UsageError(f"interest takes a policy such as nc.Radius(600), not {interest!r}")
-        if not isinstance(priority, Priority | None):
-            raise UsageError(f"priority takes nc.Priority({{Ship: 4}}), not {priority!r}")
-        if not isinstance(budget, Budget | None):
-            raise UsageError(f"budget takes nc.Budget(ceiling=...), not {budget!r}")
-        self._host = Host(
-            protocol,
-            time.monotonic,
-            tick_rate=tick_rate,
-            broadcast_rate=broadcast_rate,
-            interest=interest,
-            priority=priority,
-            budget=budget,
-            max_players=max_players,
-            max_rewind=max_rewind,
-            seed=seed,
+        super().__init__(
+            Host(
+                protocol,
+                time.monotonic,
+                tick_rate=tick_rate,
+                broadcast_rate=broadcast_rate,
+                interest=interest,
+                priority=priority,
+                budget=budget,
+                max_players=max_players,
+                max_rewind=max_rewind,
+                seed=seed,
+            )
         )
         self._host.on_link_closed = self._link_closed
         self._room = room
@@ -131,105 +116,6 @@ class Server:
         self._partings: set[asyncio.Task[None]] = set()
         self._somebody_went = asyncio.Event()
         self._scheme, self._address = "ws", "127.0.0.1"
-
-    # -- the game ----------------------------------------------------------------------------
-
-    @property
-    def world(self) -> World:
-        """The truth: spawn, change and despawn here."""
-        return self._host.world
-
-    @property
-    def players(self) -> Mapping[int, Player]:
-        """Who is in the game, by id."""
-        return self._host.guests.by_id
-
-    @property
-    def tick(self) -> int:
-        """Number of the newest tick simulated."""
-        return self._host.tick
-
-    @property
-    def stats(self) -> ServerStats:
-        """Counts since the start."""
-        return self._host.stats
-
-    def explain(self, player: Player, entity: Entity) -> Explanation:
-        """Why an entity was sent to a player in the last broadcast, or why it was not.
-
-        Raises `UsageError` for an entity of another world.
-        """
-        return self._host.explain(player, entity)
-
-    def state_stats(self, player: Player) -> StateStats:
-        """What the state sent to a player is made of: entities sent, deferred, culled and
-        unchanged, and bytes by class and field."""
-        return self._host.state_stats(player)
-
-    def rewind(self, player: Player) -> Past:
-        """The world as this player saw it when it gave the input of this tick, to judge by it what
-        the player hit: ``with server.rewind(player) as past: past[Ship].x``.
-
-        Read-only, and only inside the ``with`` block; the world itself does not change. What the
-        player controls is as it is now, everything else as its display showed it: a round trip and
-        the interpolation delay ago, which the client says and the server bounds by what it has
-        measured, and by ``max_rewind``. Raises `UsageError` for a player who has left. Costs some
-        50 µs for each class that is looked at.
-        """
-        return self._host.rewind(player)
-
-    def broadcast(self, message: Message, to: Iterable[Player] | None = None) -> None:
-        """Send a message to these players, or to all; left out are those whose queue is full."""
-        self._host.broadcast(message, to)
-
-    def on_join(self, handler: F) -> F:
-        """Decorator: call ``handler(player)`` when somebody has joined.
-
-        What it raises is logged and counted in ``stats.handler_errors``, and the player stays,
-        with whatever the handler had done so far.
-        """
-        self._host.on_join.append(handler)
-        return handler
-
-    def on_leave(self, handler: F) -> F:
-        """Decorator: call ``handler(player)`` when somebody has gone; ``left_because`` says why.
-
-        The player's entities are still there, and still the player's: despawn them here, or
-        they stay behind uncontrolled.
-        """
-        self._host.on_leave.append(handler)
-        return handler
-
-    def on_tick(self, handler: Callable[[Step], Any]) -> Callable[[Step], Any]:
-        """Decorator: call ``handler(step)`` every tick, after players' entities have moved.
-
-        What it raises ends the server: a game whose rules fail cannot go on.
-        """
-        self._host.on_tick.append(handler)
-        return handler
-
-    def on_drain(self, handler: F) -> F:
-        """Decorator: call ``handler(seconds)`` when `drain` begins, to end the round in that time.
-
-        What it raises is logged and counted in ``stats.handler_errors``.
-        """
-        self._host.on_drain.append(handler)
-        return handler
-
-    def on(self, kind: type[M]) -> Callable[[F], F]:
-        """Decorator: call ``handler(player, message)`` for messages of this class.
-
-        A message that it returns is the reply to a request. What it raises is logged and
-        counted in ``stats.handler_errors``. Raises `UsageError` for a second handler.
-        """
-
-        self._host.handlers.check(kind)
-
-        def decorate(handler: F) -> F:
-            self._host.handlers.set(kind, handler)
-            return handler
-
-        return decorate
 
     # -- running -----------------------------------------------------------------------------
 

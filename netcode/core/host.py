@@ -1,13 +1,9 @@
 """The host: runs the world, and tells every player about it."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from netcode.core.join import (
     CONTROL,
@@ -21,6 +17,7 @@ from netcode.core.join import (
 )
 from netcode.core.messaging import Handlers
 from netcode.core.player import Guestbook, Player
+from netcode.core.simulation import Simulation
 from netcode.core.stats import Meter, ServerStats
 from netcode.declarations import Entity, Message
 from netcode.errors import SendQueueFull, UsageError, WireError
@@ -30,10 +27,8 @@ from netcode.link.link import Link
 from netcode.link.liveness import HEARTBEAT_INTERVAL
 from netcode.link.session import Channel, Session
 from netcode.play.motion import Motion
-from netcode.play.prediction import round_to_steps, simulate_entity
 from netcode.play.rewind import Past
-from netcode.play.scratch import SPAWNED_PER_TICK, spawn_key
-from netcode.play.step import Spawn, Step
+from netcode.play.step import Step
 from netcode.play.tick_clock import TickLoop
 from netcode.protocol import Protocol
 from netcode.sync.budget import Budget, BudgetControl
@@ -44,7 +39,6 @@ from netcode.sync.sender import Sender
 from netcode.transports.base import Transport
 from netcode.wire.packets import INPUT, decode_inputs
 from netcode.world.history import History
-from netcode.world.table import NOBODY
 from netcode.world.world import World
 
 log = logging.getLogger("netcode")
@@ -91,6 +85,14 @@ class Host:
         max_rewind: float = MAX_REWIND,
         seed: int = 0,
     ) -> None:
+        if not isinstance(protocol, Protocol):
+            raise UsageError(f"a server takes the game's Protocol first, not {protocol!r}")
+        if not isinstance(interest, Interest | None):
+            raise UsageError(f"interest takes a policy such as nc.Radius(600), not {interest!r}")
+        if not isinstance(priority, Priority | None):
+            raise UsageError(f"priority takes nc.Priority({{Ship: 4}}), not {priority!r}")
+        if not isinstance(budget, Budget | None):
+            raise UsageError(f"budget takes nc.Budget(ceiling=...), not {budget!r}")
         if not 1 <= tick_rate <= 1000:
             raise UsageError(f"tick_rate must be 1 to 1000 ticks a second, not {tick_rate}")
         every = tick_rate / broadcast_rate if broadcast_rate > 0 else 0.0
@@ -125,6 +127,7 @@ class Host:
         self.on_link_closed: Callable[[Link], None] = lambda link: link.transport.close()
         """Called once for every link that has closed: whoever made the transport ends it."""
         self._seed = seed
+        self._simulation = Simulation(protocol, self.world, 1.0 / self.tick_rate, seed)
         self._max_rewind = max_rewind
         self._motions = [
             Motion(table, self.tick_rate, self.broadcast_every) for table in self.world.tables
@@ -238,39 +241,15 @@ class Host:
         now = self.clock()
         for player in list(self.guests):
             inputs = player.inputs.consume(self.tick, now, self.stats)
-            step = self._step(self._spawner(player))
-            for entity in player.simulated():
-                if entity.alive:  # the one before may have despawned it
-                    simulate_entity(self.protocol, entity, inputs, step)
-        step = self._step(self.world.spawn)
+            self._simulation.move(self.tick, player.entities, inputs, player.control)
+        step = self._simulation.step(self.tick)
         for handler in self.on_tick:
             handler(step)
         if self.tick % self.broadcast_every == 0:
             self._broadcast()
 
-    def _step(self, spawn: Spawn) -> Step:
-        return Step(
-            tick=self.tick, dt=1.0 / self.tick_rate, world=self.world, seed=self._seed, spawn=spawn
-        )
-
-    def _spawner(self, player: Player) -> Spawn:
-        """What spawns in this player's simulate functions: predicted classes are the player's."""
-        ordinals: Counter[type[Entity]] = Counter()
-
-        def spawn(kind: type[Entity], /, **values: Any) -> Entity:
-            entity = self.world.spawn(kind, **values)
-            spawned = self.protocol.spawned.get(kind)
-            if spawned is not None:
-                if ordinals[kind] < SPAWNED_PER_TICK:
-                    entity._set(spawned, spawn_key(self.tick, ordinals[kind]))
-                ordinals[kind] += 1
-                player.control(entity)
-            return entity
-
-        return spawn
-
     def _broadcast(self) -> None:
-        self._round_controlled()
+        self._simulation.round()
         frame = self.history.record(self.tick, self.world.tables)
         now = self.clock()
         broadcast_rate = self.tick_rate / self.broadcast_every
@@ -288,14 +267,6 @@ class Host:
             receiver.budget.note(sent, receiver.peer.deferred > 0, broadcast_rate)
         self.stats.broadcasts += 1
         self._broadcasts.add(now)
-
-    def _round_controlled(self) -> None:
-        rows: dict[int, NDArray[np.intp]] = {
-            index: np.flatnonzero(table.alive & (table.owner != NOBODY))
-            for index, table in enumerate(self.world.tables)
-            if table.kind in self.protocol.simulate
-        }
-        round_to_steps(self.protocol, self.world, rows)
 
     # -- links -------------------------------------------------------------------------------
 

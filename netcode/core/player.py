@@ -17,7 +17,6 @@ from netcode.link.delivery import RELIABLE
 from netcode.link.link import Link
 from netcode.link.session import Session
 from netcode.play.rewind import believed_lag
-from netcode.play.scratch import order_of
 from netcode.protocol import Protocol
 from netcode.sync.budget import BudgetControl
 from netcode.sync.interest import position_names
@@ -218,10 +217,6 @@ class Player:
         with suppress(SendQueueFull):
             if self.link.is_open:
                 self.link.send(self._control, encode(word))
-
-    def simulated(self) -> list[Entity]:
-        """The entities that this player controls, in the order in which both ends move them."""
-        return sorted(self.entities, key=lambda entity: order_of(self._protocol, entity))
 
     def take_inputs(self, packet: InputPacket, tick: int, now: float, stats: ServerStats) -> bool:
         """Take in an input packet; whether it is newer than all before."""

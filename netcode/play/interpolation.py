@@ -150,7 +150,9 @@ class Interpolator:
             return False
         index = self._tables.index(entity._table)
         self._coming[index].pop(entity._row, None)
-        self._going[index][entity._row] = entity, tick
+        # One that was still coming goes from as far as it had come.
+        ago = (1.0 - entity.fade) * self._lasts(index)
+        self._going[index][entity._row] = entity, tick - ago
         return True
 
     def enter(self, table: Table[Any], row: int, generation: int, tick: float) -> Entity:
@@ -158,16 +160,23 @@ class Interpolator:
         index = self._tables.index(table)
         self._going[index].pop(row, None)
         entity: Entity | None = table.at(row)
+        faded = 0.0
         if entity is None or int(table.generation[row]) != generation:
             entity = table.place(row, generation)
+        else:
+            faded = entity.fade  # it was going, and comes back from as far as it had gone
         assert entity is not None
         if table.kind._fade:
-            self._coming[index][row] = entity, tick
-            table.fades[row] = 0.0
+            self._coming[index][row] = entity, tick - faded * self._lasts(index)
+            table.fades[row] = faded
         return entity
 
+    def _lasts(self, index: int) -> float:
+        """The ticks in which this table's entities come and go."""
+        return float(self._tables[index].kind._fade * self._rate)
+
     def _fade(self, index: int, tick: float) -> None:
-        table, lasts = self._tables[index], self._tables[index].kind._fade * self._rate
+        table, lasts = self._tables[index], self._lasts(index)
         for row, (entity, since) in list(self._coming[index].items()):
             here = table.at(row) is entity
             if here and since <= tick < since + lasts:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from netcode.fields import Angle, Field, Float, Lanes
 from netcode.vectors import Quat, Vec2, Vec3
-from netcode.world.history import History
+from netcode.world.history import ABSENT, History
 from netcode.world.table import Table
 
 Floats = NDArray[np.float64]
@@ -168,6 +168,9 @@ class Motion:
         self._speed_lanes = np.zeros(count, dtype=np.intp)
         self._speed_low, self._speed_step = np.zeros(count), np.zeros(count)
         self._has_speed = np.zeros(count, dtype=np.bool_)
+        self._kept: dict[int, Path] = {}
+        self._kept_at = -1
+        """The newest broadcast when those paths were worked out."""
         by_name = {field.name: field for field in table.fields}
         for field, columns in self._columns:
             if isinstance(field, Angle):
@@ -184,6 +187,7 @@ class Motion:
                 self._speed_lanes[columns] = range(*table.lanes_of(speed).indices(1 << 30))
                 self._speed_low[columns] = speed.steps.low / field.steps.step / tick_rate
                 self._speed_step[columns] = speed.steps.step / field.steps.step / tick_rate
+        self._turning_lanes: list[int] = np.flatnonzero(self.period).tolist()
 
     def difference(self, before: NDArray[Any], after: NDArray[Any]) -> Floats:
         """From one set of numbers to another, (rows, lanes); the short way round for angles."""
@@ -200,6 +204,23 @@ class Motion:
             return last
         return Path(self, samples)
 
+    def around(self, history: History, index: int, tick: float) -> "Path":
+        """The path at this tick of all rows of the table, number ``index``, that were there then.
+
+        For a server's history, which changes with a broadcast only: until the next one the path
+        serves everybody who looks back to between the same two broadcasts.
+        """
+        if self._kept_at != history.newest_number:
+            self._kept_at = history.newest_number
+            self._kept.clear()
+        frame = history.before(tick)
+        path = self._kept.get(frame.number)
+        if path is None:
+            rows = [np.zeros(0, dtype=np.intp) for _ in history.sizes]
+            rows[index] = (frame.tables[index].life != ABSENT).nonzero()[0]
+            path = self._kept[frame.number] = self.path(samples_at(history, tick, rows)[index])
+        return path
+
     def _speed(self, lanes: Lanes) -> Floats:
         """The velocity in lanes a tick, where it is known: (rows, lanes)."""
         return self._speed_low + lanes[:, self._speed_lanes] * self._speed_step
@@ -214,19 +235,37 @@ class Motion:
         """The cells of rows by the names of their fields: what moves is at these numbers, the rest
         as it was at the tick."""
         columns = self.moving(numbers)
-        table = self._table
-        for turning in self._turning:
-            columns[turning.name] = self._turn(turning, samples, table.lanes_of(turning), tick)
-        for plain in self._plain:
-            columns[plain.name] = plain.dequantise(samples.before[:, table.lanes_of(plain)])
+        for described in (*self._turning, *self._plain):
+            columns[described.name] = self._at_rest(described, samples, tick)
         return columns
+
+    def column(
+        self, field: Field[Any], samples: Samples, within: NDArray[Any], tick: float
+    ) -> NDArray[Any]:
+        """One of those columns alone; ``within`` are the numbers as `within` gives them."""
+        for moving, where in self._columns:
+            if moving is field:
+                return moving.dequantise(within[:, where])
+        return self._at_rest(field, samples, tick)
+
+    def _at_rest(self, field: Field[Any], samples: Samples, tick: float) -> NDArray[Any]:
+        """The cells of what is not a number that moves."""
+        where = self._table.lanes_of(field)
+        if isinstance(field, Quat):
+            return self._turn(field, samples, where, tick)
+        return field.dequantise(samples.before[:, where])
 
     def moving(self, numbers: Floats) -> dict[str, NDArray[Any]]:
         """The cells of what moves, and nothing else."""
-        turns = self.period > 0
-        shown = np.where(turns, numbers % np.where(turns, self.period, 1.0), numbers)
-        shown = np.where(turns, shown, np.minimum(np.maximum(shown, 0.0), self._top))
+        shown = self.within(numbers)
         return {field.name: field.dequantise(shown[:, where]) for field, where in self._columns}
+
+    def within(self, numbers: Floats) -> NDArray[Any]:
+        """The numbers within their fields' ranges, as a path may lead out of them."""
+        shown = np.minimum(np.maximum(numbers, 0.0), self._top)
+        for lane in self._turning_lanes:
+            shown[:, lane] = numbers[:, lane] % self.period[lane]
+        return shown
 
     def _turn(self, field: Quat, samples: Samples, where: slice, tick: float) -> Floats:
         before = field.dequantise(samples.before[:, where])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from netcode.declarations import Entity, unknown_field, view_of
 from netcode.errors import StaleEntityError, UsageError
 from netcode.fields import ROW_BITS, Field
-from netcode.play.motion import Motion, samples_at
+from netcode.play.motion import Motion, Path
 from netcode.world.history import ABSENT, History
 from netcode.world.table import Table
 from netcode.world.world import World
@@ -97,7 +97,11 @@ class Past:
         found = self._tables.get(kind)
         if found is None:
             table = self._world.table(kind)
-            found = self._tables[kind] = PastTable(table, *self._columns(table))
+            index = self._world.tables.index(table)
+            motion, history = self._motions[index], self._history
+            path = None if history.newest is None else motion.around(history, index, self.tick)
+            own = (table.alive & (table.owner == self._player)).nonzero()[0]
+            found = self._tables[kind] = PastTable(table, motion, path, self.tick, own)
         return found
 
     def find(self, entity: E) -> E | None:
@@ -109,28 +113,6 @@ class Past:
         there = row < table.size and table.alive[row]
         return table.at(row) if there and entity.handle == table.handle(row) else None
 
-    def _columns(self, table: Table[Any]) -> tuple[dict[str, NDArray[Any]], NDArray[np.int32]]:
-        index = self._world.tables.index(table)
-        history = self._history
-        size = table.size
-        life = np.full(size, ABSENT, dtype=np.int32)
-        columns = {field.name: field.new_column(size) for field in table.fields}
-        if history.newest is not None:
-            frame = history.before(self.tick)
-            rows = [np.zeros(0, dtype=np.intp) for _ in self._world.tables]
-            rows[index] = (frame.tables[index].life != ABSENT).nonzero()[0]
-            samples = samples_at(history, self.tick, rows)[index]
-            path = self._motions[index].path(samples)
-            then = self._motions[index].columns(samples, path.at(self.tick), self.tick)
-            life[samples.rows] = samples.life
-            for name, cells in then.items():
-                columns[name][samples.rows] = cells
-        own = (table.alive & (table.owner == self._player)).nonzero()[0]
-        life[own] = table.generation[own]
-        for name, column in columns.items():
-            column[own] = table[name][own]
-        return columns, life
-
 
 class PastTable(Generic[E]):
     """One class's entities at an earlier tick.
@@ -141,15 +123,34 @@ class PastTable(Generic[E]):
     """
 
     def __init__(
-        self, table: Table[Any], columns: dict[str, NDArray[Any]], life: NDArray[np.int32]
+        self,
+        table: Table[Any],
+        motion: Motion,
+        path: Path | None,
+        tick: float,
+        own: NDArray[np.intp],
     ) -> None:
+        """``path`` is that of all rows that were there, None before the first broadcast; ``own``
+        are the rows that are as they are now."""
         self._table = table
-        self._columns = columns
+        self._motion = motion
+        self._path = path
+        self._tick = tick
+        self._own = own
+        self._fields = {field.name: field for field in table.fields}
+        self._own_cells = {name: table[name][own] for name in self._fields} if len(own) else {}
+        self._within: NDArray[np.float64] | None = None
+        self._columns: dict[str, NDArray[Any]] = {}
+        """Those that have been asked for so far: few of those who look back want all."""
+        life = np.full(table.size, ABSENT, dtype=np.int32)
+        if path is not None:
+            life[path.samples.rows] = path.samples.life
+        life[own] = table.generation[own]
         self.generation = life
         """Each row's generation, -1 for none: int32 of shape (size,)."""
         self.alive: NDArray[np.bool_] = life != ABSENT
         """Which rows held an entity: bool of shape (size,)."""
-        for column in (*columns.values(), self.generation, self.alive):
+        for column in (self.generation, self.alive):
             column.flags.writeable = False
 
     @property
@@ -164,11 +165,25 @@ class PastTable(Generic[E]):
         """The column of a field, also of one that is named like something a table has."""
         column = self._columns.get(name)
         if column is None:
-            raise UsageError(unknown_field(self._table.kind, name))
+            if name not in self._fields:
+                raise UsageError(unknown_field(self._table.kind, name))
+            column = self._columns[name] = self._column(self._fields[name])
+        return column
+
+    def _column(self, field: Field[Any]) -> NDArray[Any]:
+        column = field.new_column(self.size)
+        if self._path is not None:
+            samples = self._path.samples
+            if self._within is None:
+                self._within = self._motion.within(self._path.at(self._tick))
+            column[samples.rows] = self._motion.column(field, samples, self._within, self._tick)
+        if self._own_cells:
+            column[self._own] = self._own_cells[field.name]
+        column.flags.writeable = False
         return column
 
     def __getattr__(self, name: str) -> NDArray[Any]:
-        if name not in self.__dict__.get("_columns", {}):
+        if name not in self.__dict__.get("_fields", {}):
             raise AttributeError(unknown_field(self._table.kind, name))
         return self[name]
 
@@ -191,7 +206,7 @@ class PastTable(Generic[E]):
     # -- what an entity asks its table -------------------------------------------------------
 
     def read(self, row: int, field: Field[Any]) -> Any:
-        cell = self._columns[field.name][row].tolist()
+        cell = self[field.name][row].tolist()
         return field.from_cell(cell, self._table.context)
 
     def write(self, row: int, field: Field[Any], value: Any) -> None:

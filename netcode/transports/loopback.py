@@ -14,6 +14,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 from netcode.errors import UsageError
@@ -82,6 +83,9 @@ class LoopbackTransport:
 
     def __init__(self, wire: "LoopbackWire", model: LinkModel) -> None:
         self.stats = TransportStats()
+        self.is_off = False
+        """Whether this end's machine is off or asleep: what it sends and what gets to it is lost,
+        and reliable messages are sent again later. May be set."""
         self._wire = wire
         self._way = _Way(self, model, wire)
         self._on_receive: Callable[[Lane, bytes], None] | None = None
@@ -171,6 +175,10 @@ class LoopbackTransport:
         if self._on_closed is not None:
             self._wire._schedule_here(self._tell_closed)
 
+    def _hear_of_end(self) -> None:
+        if not self.is_off:
+            self._end(CLOSED_THERE)
+
     def _tell_closed(self, _: float) -> None:
         assert self._on_closed is not None
         assert self._closed_because is not None
@@ -229,6 +237,12 @@ class LoopbackWire:
         """
         self._lose = predicate
 
+    @property
+    def conditions(self) -> tuple[Conditions, Conditions]:
+        """The weather forth and back."""
+        forth, back = (end._way.model.conditions for end in self.ends)
+        return forth, back
+
     def set_conditions(self, forth: Conditions, back: Conditions) -> None:
         """Change the weather from the next packet on."""
         for end, conditions in zip(self.ends, (forth, back), strict=True):
@@ -241,7 +255,7 @@ class LoopbackWire:
         model = end._way.model
         heard = max(self.clock() + model.conditions.delay, model.newest_arrival)
         end._end(reason)
-        self._schedule(heard, lambda _: self._other(end)._end(CLOSED_THERE))
+        self._schedule(heard, lambda _: self._other(end)._hear_of_end())
 
     def _other(self, end: LoopbackTransport) -> LoopbackTransport:
         return self.ends[1] if end is self.ends[0] else self.ends[0]
@@ -255,7 +269,9 @@ class LoopbackWire:
         heapq.heappush(self._events, (self.clock(), next(self._numbers), True, event))
 
     def _is_lost(self, sender: LoopbackTransport, lane: Lane, data: bytes) -> bool:
-        return self._is_cut or (self._lose is not None and self._lose(sender, lane, data))
+        if self._is_cut or sender.is_off:
+            return True
+        return self._lose is not None and self._lose(sender, lane, data)
 
 
 class _Message:
@@ -309,9 +325,7 @@ class _Way:
                 arrivals = self.model.plan(now, size + PACKET_OVERHEAD)
                 if arrivals:
                     # SCTP knows its packets by number: a later copy changes nothing.
-                    self._wire._schedule(
-                        min(arrivals), lambda due: self._chunk_arrived(message, due)
-                    )
+                    self._wire._schedule(min(arrivals), partial(self._chunk_arrived, message, size))
                 else:
                     message.unsent.append(size)
         if message.unsent:
@@ -338,12 +352,17 @@ class _Way:
     def _delay_back(self) -> float:
         return self._wire._other(self._sender)._way.model.conditions.delay
 
-    def _chunk_arrived(self, message: _Message, now: float) -> None:
+    def _chunk_arrived(self, message: _Message, size: int, now: float) -> None:
+        receiver = self._wire._other(self._sender)
+        if receiver.is_off:
+            message.unsent.append(size)
+            if len(message.unsent) == 1:  # else the loss of another chunk has seen to it
+                self._retransmit_later(message, now + self._timeout())
+            return
         message.missing -= 1
         if message.missing:
             return
         self._wire._schedule(now + self._delay_back(), lambda _: self._release(message))
-        receiver = self._wire._other(self._sender)
         if message.lane is not Lane.RELIABLE:
             receiver._arrived(message.lane, message.data)
             return

@@ -136,6 +136,9 @@ class History:
 
         Raises `UsageError` while there is none.
         """
+        number = min(int(tick // self.every), self.newest_number)
+        if number >= 0 and self.numbers[number % LENGTH] == number:
+            return self._frames[number % LENGTH]  # where none is missing
         numbers = self.kept()
         if len(numbers) == 0:
             raise UsageError("there is no history yet")

@@ -98,7 +98,7 @@ def test_the_stepped_game_of_the_readme_holds(
     names: dict[str, object] = {}
     exec((programs / "game.py").read_text(encoding="utf-8"), names)
     # The server's part of the game, in one line.
-    joining = "game.host.on_join.append(lambda p: p.control(game.host.world.spawn(Ship)))\n"
+    joining = "game.server.on_join(lambda p: p.control(game.server.world.spawn(Ship)))\n"
     first, rest = stepped.split("\n", 1)
     exec(f"{first}\n{joining}{rest}", names)
 

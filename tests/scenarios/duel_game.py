@@ -4,7 +4,7 @@ from typing import Any
 
 import netcode as nc
 from netcode.core.player import Player
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 
 
 class Tank(nc.Entity):
@@ -86,7 +86,7 @@ def begin(seed: int = 1, **options: Any) -> Stepper:
     return game
 
 
-def enter(game: Stepper, name: str, weather: str = "clean") -> SteppedGuest:
+def enter(game: Stepper, name: str, weather: str = "clean") -> SteppedClient:
     """Let somebody join, and time pass until the own tank is on the screen."""
     guest = game.join(name, weather)
     game.run_until(lambda: guest.own(Tank) is not None, within=10.0)

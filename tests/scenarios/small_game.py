@@ -3,8 +3,7 @@
 from typing import Any
 
 import netcode as nc
-from netcode.core.player import Player
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 
 
 class Ship(nc.Entity):
@@ -64,51 +63,55 @@ GAME = nc.Protocol(
 )
 
 
-def begin(seed: int = 1, **options: Any) -> Stepper:
-    """A running game: whoever joins gets a ship, whoever leaves takes it along."""
-    game = Stepper(GAME, seed=seed, **options)
+def set_up(server: nc.ServerSide) -> None:
+    """Whoever joins gets a ship, whoever leaves takes it along."""
 
-    def join(player: Player) -> None:
-        ship = game.host.world.spawn(Ship, x=10.0 * player.id, name=player.name, ammo=50)
+    @server.on_join
+    def join(player: nc.Player) -> None:
+        ship = server.world.spawn(Ship, x=10.0 * player.id, name=player.name, ammo=50)
         player.control(ship)
 
-    def leave(player: Player) -> None:
+    @server.on_leave
+    def leave(player: nc.Player) -> None:
         for entity in player.entities:
-            game.host.world.despawn(entity)
+            server.world.despawn(entity)
 
-    game.host.on_join.append(join)
-    game.host.on_leave.append(leave)
+
+def begin(seed: int = 1, **options: Any) -> Stepper:
+    """A running game."""
+    game = Stepper(GAME, seed=seed, **options)
+    set_up(game.server)
     return game
 
 
-def enter(game: Stepper, name: str, weather: str | nc.Conditions = "clean") -> SteppedGuest:
+def enter(game: Stepper, name: str, weather: str | nc.Conditions = "clean") -> SteppedClient:
     """Let somebody join, and time pass until the own ship is on the screen."""
     guest = game.join(name, weather)
     game.run_until(lambda: guest.own(Ship) is not None, within=10.0)
     return guest
 
 
-def own_ship(guest: SteppedGuest) -> Ship:
+def own_ship(guest: SteppedClient) -> Ship:
     ship = guest.own(Ship)
     assert ship is not None
     return ship
 
 
-def ship_of(game: Stepper, guest: SteppedGuest) -> Ship:
+def ship_of(game: Stepper, guest: SteppedClient) -> Ship:
     """The guest's ship in the host's world."""
     [ship] = game.player_of(guest).entities
     assert isinstance(ship, Ship)
     return ship
 
 
-def seen(guest: SteppedGuest, other: SteppedGuest) -> Ship | None:
+def seen(guest: SteppedClient, other: SteppedClient) -> Ship | None:
     """The other guest's ship as this one sees it, if it does."""
     return next((ship for ship in guest.world[Ship] if ship.name == other.name), None)
 
 
 def full_worlds(game: Stepper) -> list[nc.World]:
     """What every guest has received last."""
-    return [guest.authoritative for guest in game.guests if guest.ended is None]
+    return [guest.authoritative for guest in game.clients if guest.error is None]
 
 
 def contents(world: nc.World, *, hide: bool = True) -> dict[str, dict[int, dict[str, Any]]]:

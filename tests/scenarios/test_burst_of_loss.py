@@ -2,8 +2,6 @@
 
 import pytest
 
-from netcode.testing import LossPattern
-from netcode.transports.base import Lane
 from tests.scenarios.small_game import Rock, begin, contents, enter
 
 
@@ -13,7 +11,7 @@ def test_the_first_packet_after_a_burst_brings_everything_that_changed() -> None
     rocks = [game.host.world.spawn(Rock, x=n) for n in range(20)]
     game.run(1.0)
 
-    ada.lose(LossPattern("x"))
+    ada.lose(down="x")
     for rock in rocks:
         rock.x += 100
     rocks[3].size = 7
@@ -22,9 +20,9 @@ def test_the_first_packet_after_a_burst_brings_everything_that_changed() -> None
     before = contents(ada.authoritative)
     assert before["Rock"] != contents(game.host.world)["Rock"]
 
-    heard = ada.authoritative_tick
-    ada.lose(None)
-    game.run_until(lambda: ada.authoritative_tick > heard, within=0.1)
+    heard = ada.guest.authoritative_tick
+    ada.lose()
+    game.run_until(lambda: ada.guest.authoritative_tick > heard, within=0.1)
     assert contents(ada.authoritative) == contents(game.host.world)
 
 
@@ -33,7 +31,7 @@ def test_a_pattern_of_loss_delays_but_never_corrupts(pattern: str) -> None:
     game = begin()
     ada = enter(game, "Ada")
     rocks = [game.host.world.spawn(Rock, x=n, size=n) for n in range(30)]
-    ada.lose(LossPattern(pattern))
+    ada.lose(down=pattern)
     for n in range(40):
         rocks[n % 30].x += 3.0
         rocks[(7 * n) % 30].size = n
@@ -48,15 +46,9 @@ def test_inputs_lost_on_their_way_are_repeated_by_later_packets() -> None:
     game = begin()
     ada = enter(game, "Ada")
     game.run(1.0)
-    host_end = ada.wire.ends[0]
-    pattern = LossPattern(".x")
-    ada.wire.drop(
-        lambda sender, lane, _: (
-            sender is not host_end and lane is Lane.UNRELIABLE and pattern.loses_next(lane)
-        )
-    )
+    ada.lose(up=".x")
     missing = game.host.stats.missing_inputs
     game.run(3.0)
     # Every input comes, some too late for their tick: then the last one is held.
     assert game.host.stats.missing_inputs - missing < 0.5 * 180
-    assert ada.ended is None
+    assert ada.error is None

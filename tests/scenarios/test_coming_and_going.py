@@ -21,7 +21,7 @@ def test_a_balloon_fades_in_and_out_with_the_view() -> None:
     fades: list[float] = []
     places: list[float] = []
     left: list[float] = []
-    ada.events.on_leave[Balloon] = [lambda gone: left.append(gone.fade)]
+    ada.on_leave(Balloon)(lambda gone: left.append(gone.fade))
     for _ in range(420):
         game.run(FRAME)
         for shown in ada.world[Balloon]:

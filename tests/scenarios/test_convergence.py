@@ -5,7 +5,7 @@ import random
 import pytest
 
 import netcode as nc
-from netcode.testing import SteppedGuest
+from netcode.testing import SteppedClient
 from tests.scenarios.small_game import Rock, Steer, begin, contents, enter
 
 LOSSY = nc.Conditions(delay=0.100, jitter=0.020, loss=0.10)
@@ -18,7 +18,7 @@ def test_after_ten_percent_loss_the_worlds_are_equal(seed: int) -> None:
     world = game.host.world
     guests = [enter(game, name, LOSSY) for name in ("Ada", "Bob")]
 
-    def steer(guest: SteppedGuest) -> list[Steer]:
+    def steer(guest: SteppedClient) -> list[Steer]:
         return [Steer(thrust=rng.randint(-1, 1), fire=rng.random() < 0.1)]
 
     for _ in range(20):

@@ -12,7 +12,7 @@ def test_players_hear_when_the_server_goes_away(weather: str) -> None:
     ada = enter(game, "Ada", weather)
     assert ada.draining is None
     heard: list[float] = []
-    game.host.on_drain.append(heard.append)
+    game.server.on_drain(heard.append)
     game.host.drain(5.0)
     assert heard == [5.0]
     game.run_until(lambda: ada.draining is not None, within=3.0)
@@ -21,7 +21,7 @@ def test_players_hear_when_the_server_goes_away(weather: str) -> None:
     assert 1.0 < before <= 5.0
     game.run(1.0)
     assert ada.draining == pytest.approx(before - 1.0, abs=0.01)
-    assert ada.ended is None
+    assert ada.error is None
     game.run(5.0)
     assert ada.draining == 0.0  # it is the server that ends the game, in its own time
 
@@ -32,8 +32,8 @@ def test_nobody_new_comes_in_and_is_told_why() -> None:
     game.host.drain(30.0)
     bob = game.join("Bob")
     game.run(0.5)
-    assert isinstance(bob.ended, Refused)
-    assert "going away" in str(bob.ended)
+    assert isinstance(bob.error, Refused)
+    assert "going away" in str(bob.error)
     assert len(game.host.guests) == 1
 
 
@@ -45,9 +45,10 @@ def test_a_handler_that_raises_is_counted_and_the_others_are_called() -> None:
     def fail(seconds: float) -> None:
         raise RuntimeError("a bug in the game")
 
-    game.host.on_drain += [fail, heard.append]
+    game.server.on_drain(fail)
+    game.server.on_drain(heard.append)
     game.host.drain(5.0)
     game.run(0.5)
     assert heard == [5.0]
-    assert game.host.stats.handler_errors == 1
+    assert game.server.stats.handler_errors == 1
     assert ada.draining is not None

@@ -6,15 +6,15 @@ import pytest
 
 import netcode as nc
 from netcode.errors import StaleEntityError
-from netcode.testing import SteppedGuest
+from netcode.testing import SteppedClient
 from tests.scenarios.small_game import Rock, Ship, begin, enter, ship_of
 
 
-def watch(guest: SteppedGuest) -> list[tuple[object, ...]]:
+def watch(guest: SteppedClient) -> list[tuple[object, ...]]:
     events: list[tuple[object, ...]] = []
-    guest.events.on_enter[Rock] = [lambda rock: events.append(("enter", rock.size))]
-    guest.events.on_leave[Rock] = [lambda rock: events.append(("leave", rock.size))]
-    guest.events.on_change[Rock.size] = [lambda rock, old, new: events.append(("change", old, new))]
+    guest.on_enter(Rock)(lambda rock: events.append(("enter", rock.size)))
+    guest.on_leave(Rock)(lambda rock: events.append(("leave", rock.size)))
+    guest.on_change(Rock.size)(lambda rock, old, new: events.append(("change", old, new)))
     return events
 
 
@@ -76,7 +76,7 @@ def test_an_entity_that_left_can_be_kept_but_not_read() -> None:
     game = begin()
     ada = enter(game, "Ada")
     kept: list[Rock] = []
-    ada.events.on_leave[Rock] = [kept.append]
+    ada.on_leave(Rock)(kept.append)
     rock = game.host.world.spawn(Rock, size=1)
     game.run(0.5)
     game.host.world.despawn(rock)
@@ -91,7 +91,8 @@ def test_handlers_run_in_the_order_in_which_they_were_added() -> None:
     game = begin()
     ada = enter(game, "Ada")
     order: list[int] = []
-    ada.events.on_enter[Rock] = [partial(lambda n, rock: order.append(n), n) for n in range(3)]
+    for n in range(3):
+        ada.on_enter(Rock)(partial(lambda n, rock: order.append(n), n))
     game.host.world.spawn(Rock)
     game.run(0.5)
     assert order == [0, 1, 2]
@@ -101,7 +102,7 @@ def test_the_own_ships_changes_are_told_too() -> None:
     game = begin()
     ada = enter(game, "Ada")
     told: list[tuple[int, int]] = []
-    ada.events.on_change[Ship.ammo] = [lambda ship, old, new: told.append((old, new))]
+    ada.on_change(Ship.ammo)(lambda ship, old, new: told.append((old, new)))
     ship_of(game, ada).ammo = 49
     game.run(0.5)
     ship_of(game, ada).ammo = 40
@@ -113,7 +114,7 @@ def test_text_changes_read_as_text() -> None:
     game = begin()
     ada, bob = enter(game, "Ada"), enter(game, "Bob")
     told: list[tuple[str, str]] = []
-    bob.events.on_change[Ship.name] = [lambda ship, old, new: told.append((old, new))]
+    bob.on_change(Ship.name)(lambda ship, old, new: told.append((old, new)))
     ship_of(game, ada).name = "Ada the Great"
     game.run(0.5)
     assert told == [("Ada", "Ada the Great")]

@@ -7,7 +7,7 @@ import pytest
 
 from netcode.errors import Disconnected
 from netcode.link.frames import FIRST_DATAGRAM, Piece, channel_id
-from netcode.testing import ManualClock, SteppedGuest, Stepper
+from netcode.testing import ManualClock, SteppedClient, Stepper
 from netcode.transports.base import Lane
 from netcode.transports.loopback import loopback_pair
 from netcode.wire.packets import INPUT
@@ -16,9 +16,9 @@ from tests.scenarios.small_game import Ship, Steer, begin, enter, ship_of
 LANES = pytest.mark.parametrize("lane", list(Lane), ids=lambda lane: lane.name)
 
 
-def say(guest: SteppedGuest, lane: Lane, data: bytes) -> None:
-    assert guest.link is not None
-    guest.link.transport.send(lane, data)
+def say(guest: SteppedClient, lane: Lane, data: bytes) -> None:
+    assert guest.guest.link is not None
+    guest.guest.link.transport.send(lane, data)
 
 
 @LANES
@@ -33,14 +33,14 @@ def test_only_who_talks_nonsense_is_thrown_out(
         kind = rng.choice([0, 1, 2, 3, 5, 15, INPUT, FIRST_DATAGRAM, 200, rng.randrange(256)])
         say(mallory, lane, bytes([kind]) + rng.randbytes(rng.randrange(60)))
         game.run(1 / 60)
-        if mallory.ended is not None:
+        if mallory.error is not None:
             break
     before = ship_of(game, ada).x
     game.run(0.3, lambda guest: [Steer(thrust=1)])
     assert ship_of(game, ada).x > before
-    assert ada.ended is None
+    assert ada.error is None
     if lane in (Lane.RELIABLE, Lane.UNORDERED):
-        assert isinstance(mallory.ended, Disconnected)
+        assert isinstance(mallory.error, Disconnected)
         assert len(game.host.world[Ship]) == 1
     assert [r for r in caplog.records if r.levelno >= logging.ERROR] == []
 
@@ -53,13 +53,13 @@ def test_inputs_that_are_nonsense_raise_nothing(
     game = begin()
     ada, mallory = enter(game, "Ada"), enter(game, "Mallory")
     taken: list[bytes] = []
-    sent = mallory.link.transport.send  # type: ignore[union-attr]
+    sent = mallory.guest.link.transport.send  # type: ignore[union-attr]
 
     def keep(lane: Lane, data: bytes) -> None:
         taken.append(data)
         sent(lane, data)
 
-    mallory.link.transport.send = keep  # type: ignore[union-attr, method-assign]
+    mallory.guest.link.transport.send = keep  # type: ignore[union-attr, method-assign]
     game.run(0.5)
     inputs = [data for data in taken if data[0] == INPUT]
     for _ in range(80):  # fewer than end the link
@@ -68,7 +68,7 @@ def test_inputs_that_are_nonsense_raise_nothing(
             mutated[rng.randrange(1, len(mutated))] = rng.randrange(256)
         sent(Lane.UNRELIABLE, bytes(mutated[: rng.randrange(1, len(mutated) + 1)]))
         game.run(1 / 60)
-    assert ada.ended is None
+    assert ada.error is None
     assert [r for r in caplog.records if r.levelno >= logging.ERROR] == []
     game.run(0.3)
     assert game.host.tick > 0
@@ -123,5 +123,5 @@ def test_nonsense_from_a_server_ends_the_guest_with_a_reason_and_nothing_else(
     for _ in range(150):
         link.transport.send(Lane.UNRELIABLE, bytes([16]) + rng.randbytes(rng.randrange(80)))
         game.run(1 / 60)
-    assert ada.ended is None or isinstance(ada.ended, Disconnected)
+    assert ada.error is None or isinstance(ada.error, Disconnected)
     assert [r for r in caplog.records if r.levelno >= logging.ERROR] == []

@@ -6,7 +6,7 @@ import pytest
 
 import netcode as nc
 from netcode.core.player import Player
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 from netcode.transports.link_model import conditions
 
 RADIUS = 10.0
@@ -72,7 +72,7 @@ class Range:
             self.lags.append(self.game.host.tick - past.tick)
             self.verdicts[gun.shots] = bool((abs(past[Mark].x - gun.aim) < RADIUS).any())
 
-    def shooter(self, guest: SteppedGuest) -> list[Aim]:
+    def shooter(self, guest: SteppedClient) -> list[Aim]:
         """Shoots every fifth of a second at what the last frame showed, or beside it."""
         self._frame += 1
         marks = [mark.x for mark in guest.world[Mark]]
@@ -119,7 +119,7 @@ def test_it_goes_back_no_farther_than_is_allowed() -> None:
 @pytest.mark.parametrize("lie", [0, 65_535])
 def test_a_client_that_lies_about_what_it_saw_gains_little(lie: int) -> None:
     honest, liar = Range("4g"), Range("4g")
-    sampler = liar.ada._sampler
+    sampler = liar.ada.guest._sampler
     sampler._lag = lambda tick: lie  # type: ignore[method-assign]
     for fair in (honest, liar):
         fair.game.run(6.0, fair.shooter)
@@ -131,7 +131,7 @@ def test_a_client_that_lies_about_what_it_saw_gains_little(lie: int) -> None:
 def test_the_player_must_be_there() -> None:
     fair = Range("lan")
     player = fair.game.player_of(fair.ada)
-    fair.ada.close()
+    fair.ada.guest.close()
     fair.game.run(0.2)
     with pytest.raises(nc.UsageError, match="has left"):
         fair.game.host.rewind(player)

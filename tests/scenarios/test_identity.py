@@ -1,11 +1,11 @@
 """Who a player is: what the back end has signed counts, and not what the link says."""
 
 from netcode.core.join import Identity
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 from tests.scenarios.small_game import Ship, begin
 
 
-def join_as(game: Stepper, says: str, identity: Identity | None) -> SteppedGuest:
+def join_as(game: Stepper, says: str, identity: Identity | None) -> SteppedClient:
     """Somebody joins who says one name, and of whom signaling knows more."""
     attach = game.host.attach
     game.host.attach = lambda transport: attach(transport, identity)  # type: ignore[method-assign, assignment, misc]
@@ -46,11 +46,11 @@ def test_the_same_token_again_takes_the_place_of_who_came_with_it() -> None:
     first = join_as(game, "Ada", Identity("Ada", "account 1", "token 1"))
     ship = game.player_of(first).entities[0]
     second = join_as(game, "Ada", Identity("Ada", "account 1", "token 1"))
-    assert "displaced" in str(first.ended)
+    assert "displaced" in str(first.error)
     assert not ship.alive  # the game has heard that the first one left
     assert [player.name for player in game.host.guests] == ["Bob", "Ada"]
     assert second.joined
-    assert bob.ended is None
+    assert bob.error is None
 
 
 def test_another_token_of_the_same_person_is_for_the_game_to_judge() -> None:
@@ -64,7 +64,7 @@ def test_a_full_game_lets_a_player_back_in() -> None:
     game = begin(max_players=1)
     first = join_as(game, "Ada", Identity("Ada", None, "token 1"))
     second = join_as(game, "Ada", Identity("Ada", None, "token 1"))
-    assert first.ended is not None
+    assert first.error is not None
     assert second.joined
     third = join_as(game, "Bob", Identity("Bob", None, "token 2"))
-    assert "full" in str(third.ended)
+    assert "full" in str(third.error)

@@ -3,14 +3,14 @@
 import pytest
 
 import netcode as nc
-from netcode.testing import SteppedGuest
+from netcode.testing import SteppedClient
 from tests.scenarios.small_game import Rock, Ship, begin, enter, ship_of
 
 
-def watch(guest: SteppedGuest) -> list[tuple[str, int]]:
+def watch(guest: SteppedClient) -> list[tuple[str, int]]:
     events: list[tuple[str, int]] = []
-    guest.events.on_enter[Rock] = [lambda rock: events.append(("enter", rock.size))]
-    guest.events.on_leave[Rock] = [lambda rock: events.append(("leave", rock.size))]
+    guest.on_enter(Rock)(lambda rock: events.append(("enter", rock.size)))
+    guest.on_leave(Rock)(lambda rock: events.append(("leave", rock.size)))
     return events
 
 

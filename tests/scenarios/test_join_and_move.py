@@ -2,7 +2,7 @@
 
 import pytest
 
-from netcode.testing import SteppedGuest
+from netcode.testing import SteppedClient
 from tests.scenarios.small_game import Ship, Steer, begin, enter, own_ship, seen, ship_of
 
 WEATHER = pytest.mark.parametrize("weather", ["clean", "loss5"])
@@ -13,7 +13,7 @@ def test_two_players_see_each_other_move(weather: str) -> None:
     game = begin(seed=3)
     ada, bob = enter(game, "Ada", weather), enter(game, "Bob", weather)
 
-    def steer(guest: SteppedGuest) -> list[Steer]:
+    def steer(guest: SteppedClient) -> list[Steer]:
         return [Steer(thrust=1 if guest is ada else -1)]
 
     start = ship_of(game, ada).x, ship_of(game, bob).x

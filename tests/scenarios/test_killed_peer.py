@@ -24,7 +24,7 @@ def test_a_dead_guest_and_its_ship_go() -> None:
     assert left == [player]
     assert "nothing heard" in (player.left_because or "")
     assert len(game.host.world[Ship]) == 1
-    assert bob.ended is None
+    assert bob.error is None
 
 
 def test_a_dead_server_is_noticed_by_its_guests() -> None:
@@ -35,8 +35,8 @@ def test_a_dead_server_is_noticed_by_its_guests() -> None:
         guest.wire.cut()
     game.run(3.0)
     for guest in guests:
-        assert isinstance(guest.ended, Disconnected)
-        assert "nothing heard" in guest.ended.reason
+        assert isinstance(guest.error, Disconnected)
+        assert "nothing heard" in guest.error.reason
 
 
 def test_the_same_holds_at_one_tick_a_second() -> None:

@@ -15,8 +15,8 @@ def test_a_player_who_leaves_is_gone_at_once_and_takes_the_ship_along() -> None:
     ada.close()
     assert game.run_until(lambda: seen(bob, ada) is None, within=2.0) < 1.0
     assert player.left_because == "left"
-    assert isinstance(ada.ended, Disconnected)
-    assert ada.ended.reason == "left"
+    assert isinstance(ada.error, Disconnected)
+    assert ada.error.reason == "left"
     assert [p.name for p in game.host.guests] == ["Bob"]
 
 
@@ -30,8 +30,8 @@ def test_a_kicked_player_is_told_the_reason(weather: str, seed: int) -> None:
     assert game.host.guests.by_id == {}
     assert len(game.host.world[Ship]) == 0
     game.run(3.0)
-    assert isinstance(ada.ended, Disconnected)
-    assert ada.ended.reason == "kicked: spamming"
+    assert isinstance(ada.error, Disconnected)
+    assert ada.error.reason == "kicked: spamming"
     assert player.left_because == "kicked: spamming"
 
 
@@ -39,7 +39,7 @@ def test_what_was_said_before_the_kick_is_still_heard() -> None:
     game = begin()
     ada = enter(game, "Ada", "4g")
     heard: list[str] = []
-    ada.handlers.set(Chat, lambda message: heard.append(message.text))
+    ada.on(Chat)(lambda message: heard.append(message.text))
     game.player_of(ada).send(Chat(text="You are out"))
     game.player_of(ada).kick("cheating")
     game.run(2.0)
@@ -53,8 +53,8 @@ def test_a_player_kicked_while_joining_never_was_there_for_later_handlers() -> N
     game.host.on_join.insert(0, lambda player: player.kick("banned"))
     ada = game.join("Ada")
     game.run(1.0)
-    assert isinstance(ada.ended, Disconnected)
-    assert "banned" in ada.ended.reason
+    assert isinstance(ada.error, Disconnected)
+    assert "banned" in ada.error.reason
     assert len(game.host.world[Ship]) == 0
 
 
@@ -64,8 +64,8 @@ def test_a_server_that_stops_says_so_to_everybody() -> None:
     game.host.close("maintenance")
     game.run(1.0)
     for guest in guests:
-        assert isinstance(guest.ended, Disconnected)
-        assert guest.ended.reason == "maintenance"
+        assert isinstance(guest.error, Disconnected)
+        assert guest.error.reason == "maintenance"
 
 
 def test_on_leave_can_still_look_at_the_players_entities() -> None:

@@ -4,11 +4,11 @@ import pytest
 
 import netcode as nc
 from netcode.core.guest import MAX_MOMENT
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 from tests.scenarios.duel_game import Balloon, Bang, Boom, News, begin, enter
 
 
-def listen(game: Stepper, guest: SteppedGuest) -> list[tuple[str, int, float]]:
+def listen(game: Stepper, guest: SteppedClient) -> list[tuple[str, int, float]]:
     """What is handled: its class, its number, and the display tick at that moment."""
     heard: list[tuple[str, int, float]] = []
 
@@ -16,7 +16,7 @@ def listen(game: Stepper, guest: SteppedGuest) -> list[tuple[str, int, float]]:
         heard.append((type(message).__name__, message.number, guest.display_tick))
 
     for kind in (Bang, Boom, News):
-        guest.handlers.set(kind, note)
+        guest.on(kind)(note)
     return heard
 
 
@@ -27,9 +27,7 @@ def test_the_bang_and_what_bursts_agree(weather: str) -> None:
     heard = listen(game, ada)
     game.run(2.0)
     gone: dict[int, float] = {}
-    ada.events.on_leave[Balloon] = [
-        lambda balloon: gone.setdefault(round(balloon.x), ada.display_tick)
-    ]
+    ada.on_leave(Balloon)(lambda balloon: gone.setdefault(round(balloon.x), ada.display_tick))
     balloons = [game.host.world.spawn(Balloon, x=float(n)) for n in range(20)]
     game.run(1.0)
     said: dict[int, int] = {}
@@ -109,7 +107,7 @@ def test_what_waits_is_handled_before_the_end() -> None:
     game.host.broadcast(Boom(number=2))
     game.player_of(ada).kick("enough")
     game.run(1.0)
-    assert isinstance(ada.ended, nc.Disconnected)
+    assert isinstance(ada.error, nc.Disconnected)
     assert [number for _, number, _ in heard] == [1, 2]
 
 
@@ -117,7 +115,7 @@ def test_a_client_may_send_a_timed_class_too_and_it_is_handled_at_once() -> None
     game = begin()
     ada = enter(game, "Ada")
     said: list[int] = []
-    game.host.handlers.set(Boom, lambda player, message: said.append(message.number))
+    game.server.on(Boom)(lambda player, message: said.append(message.number))
     ada.send(Boom(number=9))
     game.run(0.2)
     assert said == [9]

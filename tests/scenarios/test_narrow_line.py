@@ -3,7 +3,7 @@
 import random
 
 import netcode as nc
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 from tests.scenarios.small_game import GAME, Rock, Ship, begin, enter
 
 NARROW = nc.Conditions(delay=0.03, rate=24_000, queue=40)
@@ -23,7 +23,7 @@ def moving_rocks(game: Stepper, count: int, seed: int) -> list[Rock]:
     return rocks
 
 
-def newest_positions(guest: SteppedGuest) -> dict[int, float]:
+def newest_positions(guest: SteppedClient) -> dict[int, float]:
     return {rock.handle: rock.x for rock in guest.authoritative[Rock]}
 
 
@@ -35,14 +35,14 @@ def test_the_budget_finds_what_the_line_carries() -> None:
     player = game.player_of(guest)
     assert player.connected
     assert 8_000 < player.budget.rate < 60_000, player.budget
-    assert guest.link is not None
-    before = guest.link.transport.stats.bytes_received
+    assert guest.guest.link is not None
+    before = guest.guest.link.transport.stats.bytes_received
     game.run(10.0)
-    carried = guest.link.transport.stats.bytes_received - before
+    carried = guest.guest.link.transport.stats.bytes_received - before
     assert NARROW.rate is not None
     assert carried > 0.5 * 10 * NARROW.rate
     # What waits in the line is not so much that the game feels it.
-    assert guest.stats().rtt < 1.0
+    assert guest.stats.rtt < 1.0
 
 
 def test_nothing_starves_on_a_narrow_line() -> None:
@@ -73,7 +73,7 @@ def test_what_weighs_more_is_fresher() -> None:
 
     game.host.on_tick.append(wander)
     game.run(5.0)
-    receiver = guest._receiver
+    receiver = guest.guest._receiver
     [ships, stones] = [
         receiver.samples._said_at[known._rows][known.life >= 0] for known in receiver.known
     ]

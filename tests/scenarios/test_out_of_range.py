@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from netcode.testing import SteppedGuest
+from netcode.testing import SteppedClient
 from tests.scenarios.small_game import Rock, Steer, begin, enter, ship_of
 
 
@@ -28,7 +28,7 @@ def test_inputs_out_of_range_are_clamped_the_same_way_on_both_ends() -> None:
     ada = enter(game, "Ada")
     game.run(1.0)
 
-    def cheat(guest: SteppedGuest) -> list[Steer]:
+    def cheat(guest: SteppedClient) -> list[Steer]:
         return [Steer(thrust=1000, aim=900.0)]
 
     game.run(1.0, cheat)

@@ -5,11 +5,11 @@ from collections import Counter
 
 import pytest
 
-from netcode.testing import FRAME, LossPattern, SteppedGuest
+from netcode.testing import FRAME, SteppedClient
 from tests.scenarios.duel_game import BOLT_SPEED, Bolt, Drive, Tank, begin, enter
 
 
-def once(guest: SteppedGuest) -> list[Drive]:
+def once(guest: SteppedClient) -> list[Drive]:
     return [Drive(fire=True)]
 
 
@@ -42,7 +42,7 @@ def test_it_becomes_the_servers_and_stays_the_same_object_in_the_same_place(weat
     assert (bolt.handle, bolt.number) == (real.handle, real.number)
     steps = [after - before for before, after in itertools.pairwise(places)]
     assert all(0.9 < step / (BOLT_SPEED * FRAME) < 1.1 for step in steps)
-    assert ada.stats().corrections == 0
+    assert ada.stats.corrections == 0
 
 
 def test_it_enters_and_leaves_once() -> None:
@@ -50,8 +50,8 @@ def test_it_enters_and_leaves_once() -> None:
     ada = enter(game, "Ada", "loss5")
     game.run(2.0)
     events: list[tuple[str, int]] = []
-    ada.events.on_enter[Bolt] = [lambda bolt: events.append(("enter", bolt.number))]
-    ada.events.on_leave[Bolt] = [lambda bolt: events.append(("leave", bolt.number))]
+    ada.on_enter(Bolt)(lambda bolt: events.append(("enter", bolt.number)))
+    ada.on_leave(Bolt)(lambda bolt: events.append(("leave", bolt.number)))
     for _ in range(12):
         game.run(FRAME, once)
         game.run(0.3)
@@ -121,13 +121,13 @@ def test_a_row_that_the_server_gives_to_another_does_not_take_the_bolts_place() 
     game = begin()
     ada, bob = enter(game, "Ada", "4g"), enter(game, "Bob", "lan")
     game.run(2.0)
-    ada.lose(LossPattern("x"))
+    ada.lose(down="x")
     for _ in range(4):
         game.run(FRAME, lambda guest: [Drive(fire=guest is bob)])
         game.run(0.15)
     game.run(2 * FRAME, lambda guest: [Drive(fire=guest is ada)])
     [mine] = ada.world[Bolt]
-    ada.lose(None)
+    ada.lose()
     for _ in range(30):
         game.run(FRAME)
         assert mine in list(ada.world[Bolt])

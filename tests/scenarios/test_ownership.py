@@ -77,7 +77,7 @@ def test_a_player_without_an_entity_plays_on() -> None:
     game.host.world.despawn(ship_of(game, ada))
     game.run(1.0)
     assert ada.own(Ship) is None
-    assert ada.ended is None
+    assert ada.error is None
     player = game.player_of(ada)
     player.control(game.host.world.spawn(Ship, x=5.0))
     game.run(1.0)

@@ -10,7 +10,7 @@ import pytest
 import netcode as nc
 from netcode.core.player import Player
 from netcode.protocol import Protocol
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 from netcode.world.table import Table
 from tests.scenarios.small_game import (
     Ship,
@@ -57,7 +57,7 @@ class Logbook:
         if not step.replaying:
             book[ship.name, step.tick] = ship.x, ship.vx, ship.heading, ship.shots
 
-    def begin(self, *names: str, weather: str) -> tuple[Stepper, list[SteppedGuest]]:
+    def begin(self, *names: str, weather: str) -> tuple[Stepper, list[SteppedClient]]:
         game = Stepper(self.protocol, seed=4)
 
         def join(player: Player) -> None:
@@ -82,7 +82,7 @@ def test_the_server_does_exactly_what_was_predicted(weather: str) -> None:
     rng = random.Random(1)
     book.clients.clear()
 
-    def steer(guest: SteppedGuest) -> list[Steer]:
+    def steer(guest: SteppedClient) -> list[Steer]:
         # Values between the steps of the fields, as a mouse gives them.
         return [Steer(thrust=rng.randint(-1, 1), aim=rng.uniform(-3, 3), fire=rng.random() < 0.2)]
 
@@ -91,7 +91,7 @@ def test_the_server_does_exactly_what_was_predicted(weather: str) -> None:
     ticks, wrong = book.compare()
     assert ticks > 300
     assert wrong <= (0 if weather == "lan" else 0.1 * ticks)
-    assert (ada.stats().corrections == 0) == (wrong == 0)
+    assert (ada.stats.corrections == 0) == (wrong == 0)
 
 
 def test_chance_in_the_simulation_is_predicted_too() -> None:
@@ -168,7 +168,7 @@ def test_a_correction_moves_the_picture_little_by_little(weather: str) -> None:
     assert sum(steps) == pytest.approx(20.0, abs=0.1)
     assert max(steps) < 6.0
     assert min(steps) > -0.1
-    assert ada.stats().corrections == 1
+    assert ada.stats.corrections == 1
 
 
 def test_a_teleport_is_no_correction_to_glide_over() -> None:
@@ -211,7 +211,7 @@ def test_prediction_and_interpolation_can_be_switched_off_to_see_what_they_do() 
     game.run(1.0)
     assert own_ship(ada).x - ship_of(game, ada).x > 3.0
 
-    def moves(guest: SteppedGuest) -> int:
+    def moves(guest: SteppedClient) -> int:
         shown = []
         for _ in range(30):
             game.run(TICK)

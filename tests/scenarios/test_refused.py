@@ -35,8 +35,8 @@ def test_a_mismatch_names_class_and_field(make: type, weather: str) -> None:
     game = Stepper(nc.Protocol(entities=[Wide]), seed=2)
     guest = game.join("Ada", weather, protocol=make())
     game.run(5.0)
-    assert isinstance(guest.ended, ProtocolMismatch)
-    assert "Wide.hull" in str(guest.ended)
+    assert isinstance(guest.error, ProtocolMismatch)
+    assert "Wide.hull" in str(guest.error)
     assert len(game.host.guests) == 0
     assert game.host.waiting == 0
 
@@ -58,8 +58,8 @@ def test_a_mismatch_is_named_also_in_a_large_game() -> None:
     game = Stepper(large(0.5))
     guest = game.join("Ada", "4g", protocol=large(0.25))
     game.run(3.0)
-    assert isinstance(guest.ended, ProtocolMismatch)
-    assert "Kind11.field_0" in str(guest.ended)
+    assert isinstance(guest.error, ProtocolMismatch)
+    assert "Kind11.field_0" in str(guest.error)
 
 
 @pytest.mark.parametrize("weather", ["clean", "terrible"])
@@ -68,8 +68,8 @@ def test_a_full_game_refuses_and_says_so(weather: str) -> None:
     ada, _ = enter(game, "Ada"), enter(game, "Bob")
     cyd = game.join("Cyd", weather)
     game.run(3.0)
-    assert isinstance(cyd.ended, Refused)
-    assert "full (2 players)" in str(cyd.ended)
+    assert isinstance(cyd.error, Refused)
+    assert "full (2 players)" in str(cyd.error)
     assert len(ada.world[Ship]) == 2
 
     ada.close()

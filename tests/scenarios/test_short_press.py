@@ -3,11 +3,11 @@
 import pytest
 
 import netcode as nc
-from netcode.testing import FRAME, SteppedGuest, Stepper
+from netcode.testing import FRAME, SteppedClient, Stepper
 from tests.scenarios.small_game import Steer, begin, enter, own_ship, ship_of
 
 
-def play(game: Stepper, ada: SteppedGuest, rate: float, seconds: float, every: int) -> int:
+def play(game: Stepper, ada: SteppedClient, rate: float, seconds: float, every: int) -> int:
     """Update ``rate`` times a second, with a press in every ``every``-th frame; the presses."""
     ada.stalled = True  # the stepper's own frames are too regular
     presses = 0

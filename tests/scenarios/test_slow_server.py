@@ -25,7 +25,7 @@ def test_slow_ticks_do_not_spiral_and_are_counted() -> None:
     assert ran == pytest.approx(took * 60 / 1.5, rel=0.1)
     assert game.host.stats.skipped_ticks == pytest.approx(took * 60 - ran, abs=12)
     assert game.host.stats.late_ticks > 0
-    assert ada.ended is None
+    assert ada.error is None
 
     slow = False
     game.run(3.0)
@@ -47,7 +47,7 @@ def test_one_long_tick_is_survived_and_healed() -> None:
 
     game.host.on_tick.append(once)
     game.run(3.0)
-    assert ada.ended is None
+    assert ada.error is None
     before = own_ship(ada).vx
     game.run(0.5, lambda guest: [Steer(thrust=1)])
     assert own_ship(ada).vx > before
@@ -78,5 +78,5 @@ def test_a_handler_that_raises_does_no_harm_to_others(caplog: pytest.LogCaptureF
     assert heard == ["Ada", "Ada"]
     assert game.host.stats.handler_errors == 5
     assert len(game.host.world[Ship]) == 1
-    assert ada.ended is None
+    assert ada.error is None
     assert sum("raised" in record.message for record in caplog.records) == 5

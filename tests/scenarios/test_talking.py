@@ -2,10 +2,10 @@
 
 import pytest
 
+import netcode as nc
 from netcode.core.player import Player
 from netcode.errors import Disconnected, NoReply, SendQueueFull
 from netcode.testing import LossPattern
-from netcode.transports.base import Lane
 from tests.scenarios.small_game import Answer, Ask, Chat, Note, Spark, begin, enter
 
 WEATHER = pytest.mark.parametrize("weather", ["clean", "terrible"])
@@ -18,7 +18,7 @@ def test_what_is_said_arrives_once_and_in_order_both_ways(weather: str) -> None:
     game.host.handlers.set(Chat, lambda player, said: at_host.append(said.text))
     ada = enter(game, "Ada", weather)
     at_guest: list[str] = []
-    ada.handlers.set(Chat, lambda said: at_guest.append(said.text))
+    ada.on(Chat)(lambda said: at_guest.append(said.text))
     words = [f"word {n}" for n in range(60)]
     for word in words:
         ada.send(Chat(text=word))
@@ -35,7 +35,7 @@ def test_each_delivery_keeps_its_promise(weather: str) -> None:
     heard: dict[type, list[int]] = {Note: [], Spark: []}
     ada = enter(game, "Ada", weather)
     for kind, numbers in heard.items():
-        ada.handlers.set(kind, lambda said, numbers=numbers: numbers.append(said.number))
+        ada.on(kind)(lambda said, numbers=numbers: numbers.append(said.number))
     for n in range(100):
         game.host.broadcast(Note(number=n))
         game.host.broadcast(Spark(number=n))
@@ -71,7 +71,7 @@ def test_a_request_that_gets_no_answer_is_told_so(weather: str, handler: str) ->
     there, back = ada.request(Ask()), None
     if handler != "raising":  # a guest's handler raises out of update()
         if handler == "silent":
-            ada.handlers.set(Ask, silent)
+            ada.on(Ask)(silent)
         back = game.player_of(ada).request(Ask())
     game.run(4.0)
     for reply in (there, back):
@@ -84,7 +84,7 @@ def test_a_request_that_gets_no_answer_is_told_so(weather: str, handler: str) ->
 def test_the_host_asks_and_a_guest_answers(weather: str) -> None:
     game = begin(seed=10)
     ada = enter(game, "Ada", weather)
-    ada.handlers.set(Ask, lambda ask: Answer(number=ask.number + 1))
+    ada.on(Ask)(lambda ask: Answer(number=ask.number + 1))
     reply = game.player_of(ada).request(Ask(number=41))
     assert not reply.done()
     game.run(3.0)
@@ -108,7 +108,7 @@ def test_messages_to_one_player_do_not_reach_another() -> None:
     ada, bob = enter(game, "Ada"), enter(game, "Bob")
     heard: list[str] = []
     for guest in (ada, bob):
-        guest.handlers.set(Chat, lambda said, name=guest.name: heard.append(name))
+        guest.on(Chat)(lambda said, name=guest.name: heard.append(name))
     game.player_of(ada).send(Chat(text="psst"))
     game.run(0.5)
     assert heard == ["Ada"]
@@ -118,7 +118,7 @@ def test_messages_wait_for_a_game_that_does_not_update() -> None:
     game = begin()
     ada = enter(game, "Ada")
     heard: list[int] = []
-    ada.handlers.set(Note, lambda note: heard.append(note.number))
+    ada.on(Note)(lambda note: heard.append(note.number))
     ada.stalled = True
     for n in range(200):
         game.host.broadcast(Note(number=n))
@@ -139,7 +139,7 @@ def test_a_handler_that_raises_loses_no_other_message() -> None:
         if note.number == 1:
             raise RuntimeError("I do not like this one")
 
-    ada.handlers.set(Note, fussy)
+    ada.on(Note)(fussy)
     ada.stalled = True
     for n in range(4):
         game.host.broadcast(Note(number=n))
@@ -156,8 +156,8 @@ def test_what_overtakes_the_hello_is_heard_all_the_same() -> None:
     heard: list[tuple[str, int]] = []
     game.host.handlers.set(Note, lambda player, note: heard.append((player.name, note.number)))
     ada = game.join("Ada", "wifi")
-    lost = LossPattern("xx....................", Lane.RELIABLE)
-    ada.wire.drop(lambda sender, lane, _: lost.loses_next(lane))
+    lost = LossPattern("xx", nc.RELIABLE, repeat=False)
+    ada.lose(up=lost)
     ada.send(Note(number=7))
     game.run(3.0)
     assert ada.joined
@@ -197,5 +197,5 @@ def test_an_answer_that_does_not_fit_does_no_harm() -> None:
     ada.request(Ask())
     game.run(1.0)
     assert asked
-    assert bob.ended is None
+    assert bob.error is None
     assert game.host.stats.handler_errors == 1

@@ -3,7 +3,7 @@
 import pytest
 
 import netcode as nc
-from netcode.testing import FRAME, SteppedGuest
+from netcode.testing import FRAME, SteppedClient
 from tests.scenarios.small_game import Rock, Ship, Steer, begin, contents, enter, own_ship, ship_of
 
 
@@ -21,7 +21,7 @@ def test_everybody_steers_fires_and_sees_the_others(seed: int) -> None:
     jumps = 0
     last: dict[str, float] = {}
 
-    def steer(guest: SteppedGuest) -> list[Steer]:
+    def steer(guest: SteppedClient) -> list[Steer]:
         nonlocal jumps
         x = own_ship(guest).x
         jumps += abs(x - last.get(guest.name, x)) > 15.0
@@ -29,10 +29,10 @@ def test_everybody_steers_fires_and_sees_the_others(seed: int) -> None:
         return [Steer(thrust=1 if int(game.clock.now) % 2 else -1, fire=True)]
 
     game.run(4.0, steer)
-    assert all(guest.ended is None for guest in guests)
+    assert all(guest.error is None for guest in guests)
     assert jumps <= 2  # an input that came too late
     for guest in guests:
-        stats = guest.stats()
+        stats = guest.stats
         assert stats.broadcast_hz > 12
         assert stats.rtt == pytest.approx(0.27, abs=0.1)
         assert stats.interpolation_delay < 0.6

@@ -1,8 +1,10 @@
 """Policies in a whole game: groups, owners, references, slower updates; and why not."""
 
+from typing import Any
+
 import netcode as nc
 from netcode.core.player import Player
-from netcode.testing import SteppedGuest, Stepper
+from netcode.testing import SteppedClient, Stepper
 
 
 class Scout(nc.Entity):
@@ -22,7 +24,7 @@ class Score(nc.Entity):
 GAME = nc.Protocol(entities=[Scout, Score])
 
 
-def begin(**options: object) -> Stepper:
+def begin(**options: Any) -> Stepper:
     game = Stepper(GAME, **options)
 
     def join(player: Player) -> None:
@@ -33,14 +35,14 @@ def begin(**options: object) -> Stepper:
     return game
 
 
-def enter(game: Stepper, name: str) -> SteppedGuest:
+def enter(game: Stepper, name: str) -> SteppedClient:
     guest = game.join(name)
     game.run_until(lambda: guest.own(Scout) is not None, within=5.0)
     game.run(0.5)
     return guest
 
 
-def scouts(guest: SteppedGuest) -> set[int]:
+def scouts(guest: SteppedClient) -> set[int]:
     return {scout.handle for scout in guest.authoritative[Scout]}
 
 
@@ -101,7 +103,7 @@ def test_only_the_owner_knows_the_ammunition_and_a_new_owner_learns_it() -> None
     [scout] = game.player_of(ada).entities
     assert isinstance(scout, Scout)
 
-    def ammo(guest: SteppedGuest) -> int:
+    def ammo(guest: SteppedClient) -> int:
         return next(s.ammo for s in guest.authoritative[Scout] if s.handle == scout.handle)
 
     assert (ammo(ada), ammo(bob)) == (9, 0)

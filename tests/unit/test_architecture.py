@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import sys
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -196,9 +197,11 @@ def test_every_folder_is_a_package_that_says_what_may_enter(package: str) -> Non
         assert (folder / "__init__.py").exists()
 
 
-@pytest.mark.parametrize("name", netcode.__all__)
+@pytest.mark.parametrize(
+    "name", [*netcode.__all__, *(f"testing.{name}" for name in netcode.testing.__all__)]
+)
 def test_public_names_exist_and_are_documented(name: str) -> None:
-    public = getattr(netcode, name)
+    public = attrgetter(name)(netcode)
     if not (inspect.isclass(public) or inspect.isfunction(public)):
         return
     assert inspect.getdoc(public)

@@ -33,8 +33,7 @@ def test_a_host_refuses_at_once_what_could_not_work(options: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("seed", [0, MAX_SEED - 1])
 def test_every_seed_that_is_taken_can_be_told_to_players(seed: int) -> None:
-    game = Stepper(GAME, seed=1)
-    game.host._seed = seed
+    game = Stepper(GAME, seed=seed)
     guest = game.join("Ada")
     game.run(0.5)
     assert guest.joined
@@ -70,9 +69,9 @@ def test_a_guest_in_the_game_wants_to_be_called_for_inputs() -> None:
     ada = enter(game, "Ada")
     game.run(1.0)
     for _ in range(20):
-        ada.pump()
-        assert game.clock.now < ada.next_timer() <= game.clock.now + 1 / 30 + 1e-6
-        game.clock.now = ada.next_timer()
+        ada.guest.pump()
+        assert game.clock.now < ada.guest.next_timer() <= game.clock.now + 1 / 30 + 1e-6
+        game.clock.now = ada.guest.next_timer()
 
 
 def test_an_update_before_joining_is_harmless_and_its_misuse_is_told() -> None:
@@ -102,7 +101,7 @@ def test_figures_of_the_connection() -> None:
     game = begin()
     ada = enter(game, "Ada", "loss5")
     game.run(4.0)
-    stats = ada.stats()
+    stats = ada.stats
     assert stats.rtt == pytest.approx(0.1, abs=0.02)
     assert stats.broadcast_hz == pytest.approx(19, abs=2)
     assert stats.packets_in == pytest.approx(24, abs=4)

@@ -70,7 +70,8 @@ def test_shoots_at_a_ship_in_range_with_a_good_aim(world: nc.World) -> None:
 def test_leaves_ships_alone_when_it_cannot_win(world: nc.World, values: dict[str, int]) -> None:
     ship = world.spawn(Ship, player=1, **values)
     world.spawn(Ship, player=2, x=0, y=300)
-    assert not any(steer.fire for steer in fly_for(world, ship, 2.0))
+    seconds = 2 * game.AMMO_EVERY * DT - 0.05  # before there are three shots again
+    assert not any(steer.fire for steer in fly_for(world, ship, seconds))
 
 
 def test_looks_for_others_by_the_minimap_now_and_then(world: nc.World) -> None:

@@ -9,7 +9,7 @@ import demo_game
 from demo_game.__main__ import arguments, main
 
 HOUSE = Path(demo_game.__file__).parent
-PURE = ("game", "simulation", "nursery", "collisions", "brain", "tracers", "camera", "questions")
+PURE = ("game", "simulation", "nursery", "collisions", "brain", "shots", "camera", "questions")
 WITHOUT_PYGAME = (
     *PURE,
     *("host", "bots", "processes", "local_game", "inquiry", "spectator", "__main__"),

@@ -6,13 +6,13 @@ import pytest
 
 import netcode as nc
 from demo_game import game
-from demo_game.game import GAME, Ship, Steer, fly
+from demo_game.game import GAME, Bullet, Ship, Steer, fly, glide
 
 DT = 1 / 60
 
 
 def step_of(world: nc.World, tick: int = 1) -> nc.Step:
-    return nc.Step(tick=tick, dt=DT, world=world, seed=0)
+    return nc.Step(tick=tick, dt=DT, world=world, seed=0, spawn=world.spawn)
 
 
 def ship_in(world: nc.World, **values: object) -> Ship:
@@ -74,12 +74,47 @@ def test_holding_fire_shoots_at_the_reload_rate_while_there_is_ammunition(
 ) -> None:
     ship = ship_in(world, ammo=3)
     shots = []
-    for tick in range(5 * game.RELOAD_TICKS):
+    for tick in range(1, game.AMMO_EVERY):
+        before = len(world[Bullet])
         fly(ship, Steer(fire=True), step_of(world, tick))
-        if ship.reload == game.RELOAD_TICKS:
+        if len(world[Bullet]) > before:
             shots.append(tick)
-    assert shots == [0, game.RELOAD_TICKS, 2 * game.RELOAD_TICKS]
+    assert shots == [1, 1 + game.RELOAD_TICKS, 1 + 2 * game.RELOAD_TICKS]
     assert ship.ammo == 0
+
+
+def test_a_shot_leaves_the_nose_with_the_ships_own_speed(world: nc.World) -> None:
+    ship = ship_in(world, heading=math.pi / 2, vx=100, player=3, colour=5, shielded=True)
+    fly(ship, Steer(fire=True), step_of(world))
+    (shot,) = world[Bullet]
+    assert (shot.x, shot.y) == pytest.approx((ship.x, game.MUZZLE))
+    assert (shot.vx, shot.vy) == pytest.approx((ship.vx, game.BULLET_SPEED))
+    assert (shot.player, shot.colour) == (3, 5)
+    assert not ship.shielded, "who shoots is not protected any more"
+
+
+def test_a_shot_glides_straight_on_whatever_is_pressed(world: nc.World) -> None:
+    shot = world.spawn(Bullet, x=10, y=20, vx=600, vy=-60)
+    for tick in range(60):
+        glide(shot, Steer(turn=1, thrust=True, fire=True), step_of(world, tick))
+    assert (shot.x, shot.y) == pytest.approx((610, -40))
+    assert len(world[Bullet]) == 1
+
+
+def test_where_nothing_is_spawned_a_ship_flies_all_the_same(world: nc.World) -> None:
+    ship = ship_in(world)
+    fly(ship, Steer(fire=True), nc.Step(tick=1, dt=DT, world=world, seed=0))
+    assert ship.reload == game.RELOAD_TICKS
+    assert len(world[Bullet]) == 0
+
+
+def test_ammunition_grows_back_to_the_reserve(world: nc.World) -> None:
+    poor, rich = ship_in(world, ammo=0), ship_in(world, ammo=game.AMMO_RESERVE + 4)
+    for tick in range(1, 20 * game.AMMO_EVERY + 1):
+        fly(poor, Steer(), step_of(world, tick))
+        fly(rich, Steer(), step_of(world, tick))
+    assert poor.ammo == 20
+    assert rich.ammo == game.AMMO_RESERVE + 4
 
 
 def test_the_same_inputs_give_the_same_flight(world: nc.World) -> None:

@@ -1,4 +1,4 @@
-"""What F3, F4 and F6 show, on a surface in memory, and what the keys do."""
+"""What F3, F4, F6 and F9 show, on a surface in memory, and what the keys do."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -21,6 +21,9 @@ from demo_game.game import (  # noqa: E402
     SLOWER,
     VIEW_LEAVE,
     VIEW_RADIUS,
+    Blast,
+    BlastKind,
+    Bullet,
     Crystal,
     Figures,
     Rock,
@@ -67,12 +70,15 @@ class FakeClient:
         self.asked: list[nc.Message] = []
         self.replies: list[nc.Reply[nc.Message]] = []
         self.conditions: str | None = None
+        self.prediction = self.interpolation = True
+        self.authoritative = world
+        self.tick = 0
         self.closed = False
 
     def on(self, kind: object) -> Callable[[Any], Any]:
         return lambda handler: handler
 
-    on_leave = on
+    on_enter = on_leave = on
 
     def own(self, kind: type[Ship]) -> Ship | None:
         return next((ship for ship in self.world[Ship] if ship.player == self.player_id), None)
@@ -366,3 +372,84 @@ def test_f3_asks_for_the_figures_once_a_second(
         frames(player, screen, second, 50)
         assert len(client.asked) == second + 1
         client.replies[-1]._resolve(Figures(sent=second))
+
+
+# -- feel ----------------------------------------------------------------------------------------
+
+
+def texts(player: ArenaScreen) -> list[str]:
+    return [badge.text for badge in player.badges()]
+
+
+@pytest.mark.parametrize(
+    ("code", "what", "badge"),
+    [
+        (pygame.K_F7, "prediction", "prediction off"),
+        (pygame.K_F8, "interpolation", "interpolation off"),
+    ],
+)
+def test_f7_and_f8_turn_a_part_off_and_on_and_nobody_forgets_it(
+    player: ArenaScreen, screen: "pygame.Surface", code: int, what: str, badge: str
+) -> None:
+    client: Any = player.client
+    assert texts(player) == []
+    player.handle(key(code))
+    frames(player, screen, 0.0)
+    assert not getattr(client, what)
+    assert texts(player) == [badge]
+    assert player.chat.lines[-1].text.startswith(badge)
+    player.handle(key(code))
+    assert getattr(client, what)
+    assert texts(player) == []
+    assert player.chat.lines[-1].text.startswith(f"{what} on")
+
+
+def test_f9_shows_what_the_server_has_said_last_as_outlines(
+    player: ArenaScreen, screen: "pygame.Surface"
+) -> None:
+    client: Any = player.client
+    client.authoritative = arena(0)
+    ghost = next(iter(client.authoritative[Ship]))
+    ghost.x, ghost.y = 150.0, -100.0
+    frames(player, screen, 0.0)
+
+    def light(x: float, y: float) -> int:
+        at = player.view.camera.screen(x, y)
+        near = [(round(at[0]) + dx, round(at[1]) + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+        return max(sum(screen.get_at(place)[:3]) for place in near)
+
+    nose, between = (170.0, -100.0), (75.0, -50.0)
+    dark = [light(*nose), light(*between)]
+    player.handle(key(pygame.K_F9))
+    frames(player, screen, 0.0)
+    assert texts(player) == ["ghosts"]
+    assert light(*nose) > dark[0] + 150
+    assert light(*between) > dark[1] + 80, "a line leads from the one to the other"
+    player.handle(key(pygame.K_F9))
+    frames(player, screen, 0.0)
+    assert light(*nose) < dark[0] + 30
+    assert texts(player) == []
+
+
+def test_bad_weather_has_a_badge_too(player: ArenaScreen) -> None:
+    player.set_weather("terrible")
+    player.handle(key(pygame.K_F9))
+    assert texts(player) == ["weather: terrible", "ghosts"]
+
+
+def test_the_servers_spark_for_a_hit_that_was_shown_is_not_shown_again(
+    player: ArenaScreen, screen: "pygame.Surface"
+) -> None:
+    client: Any = player.client
+    client.world.table(Bullet).me = 1
+    rock = next(iter(client.world[Rock]))
+    shot = client.world.spawn(Bullet, x=rock.x, y=rock.y, player=1)
+    client.world.table(Bullet).own(shot._row, 1)
+    player.update(Steer(), 0.0, 1 / 60)
+    lights = len(player.view.effects)
+    assert lights > 0
+    told = Blast(kind=BlastKind.SPARK, x=rock.x + 12, y=rock.y)
+    player._blast(told)
+    assert len(player.view.effects) == lights
+    player._blast(told)
+    assert len(player.view.effects) > lights, "another hit at the same place"

@@ -227,10 +227,11 @@ def test_the_mouse_points_at_what_is_nearest(world: nc.World) -> None:
     assert pick(world, 0, 500, 60) is None
 
 
-def test_shots_that_are_not_drawn_are_not_pointed_at(world: nc.World) -> None:
-    shot = world.spawn(Bullet, x=10, player=7)
-    assert pick(world, 0, 0, 50) is shot
-    assert pick(world, 0, 0, 50, without_shots_of=7) is None
+def test_a_shot_that_the_server_has_not_heard_of_is_not_pointed_at(world: nc.World) -> None:
+    ahead = world.table(Bullet).place_ahead()
+    assert pick(world, 0, 0, 50) is None
+    world.table(Bullet).adopt(ahead, 3, 1)
+    assert pick(world, 0, 0, 50) is ahead
 
 
 def test_titles(world: nc.World) -> None:

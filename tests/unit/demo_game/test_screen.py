@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,10 @@ from demo_game.game import (  # noqa: E402  # noqa: E402
     RoundOver,
     Ship,
 )
-from demo_game.graphs import KEPT, NetworkHistory, draw_network  # noqa: E402
+from demo_game.ghosts import draw_ghosts  # noqa: E402
+from demo_game.graphs import FIGURES, KEPT, NetworkHistory, draw_network  # noqa: E402
 from demo_game.help import draw_help, draw_hint  # noqa: E402
-from demo_game.hud import Hud, standings  # noqa: E402
+from demo_game.hud import Badge, Hud, standings  # noqa: E402
 from demo_game.menu import Menu  # noqa: E402
 from demo_game.simulation import Rules  # noqa: E402
 from demo_game.view import View  # noqa: E402
@@ -95,8 +97,10 @@ def test_a_frame_with_everything_on_it(
     ship_box = pygame.Rect(0, 0, 40, 40)
     ship_box.center = tuple(round(v) for v in view.camera.screen(own.x, own.y))
     assert colours_in(surface, ship_box) > 30, "there is a ship in the middle"
-    hud.draw(surface, world, own.player, own, view.camera, 1.0, "loss5")
-    hud.draw(surface, world, own.player, None, view.camera, 1.0, "clean")
+    badges = [Badge(text, palette.AMBER) for text in ("weather: loss5", "ghosts", "and more")]
+    hud.draw(surface, world, own.player, own, view.camera, 1.0, badges)
+    hud.draw(surface, world, own.player, None, view.camera, 1.0)
+    draw_ghosts(surface, view.camera, world, world, hud.scale)
     chat.draw(surface, hud.scale, 1.0)
     draw_hint(surface, hud.scale)
     draw_help(surface, hud.scale)
@@ -116,7 +120,7 @@ def test_a_wrecked_player_sees_the_place_and_the_countdown(
     view.draw(screen, world, None, 1.0)
     picture = screen.copy()
     hud.respawn_at = 3.0
-    hud.draw(picture, world, 1, None, view.camera, 1.0, "clean")
+    hud.draw(picture, world, 1, None, view.camera, 1.0)
     box = pygame.Rect(480, 250, 320, 90)
     assert colours_in(picture, box) > colours_in(screen, box)
 
@@ -219,21 +223,145 @@ def test_the_menu_can_be_used_with_the_mouse(screen: "pygame.Surface") -> None:
     assert pressed == ["alone"]
 
 
-def test_own_bullets_are_drawn_by_the_tracers_only(
-    screen: "pygame.Surface", world: nc.World
+# -- shots and fades ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def empty() -> nc.World:
+    """Somebody at the middle of an empty arena, player 1 on a client of its own."""
+    world = nc.World(GAME.entities)
+    world.table(game.Bullet).me = 1
+    world.spawn(Ship, player=1, name="Ada")
+    return world
+
+
+def shoot(world: nc.World, x: float, y: float, player: int = 1) -> game.Bullet:
+    bullet = world.spawn(game.Bullet, x=x, y=y, vx=500, player=player, colour=2)
+    world.table(game.Bullet).own(bullet._row, player)
+    return bullet
+
+
+def light(screen: "pygame.Surface", view: View, x: float, y: float) -> int:
+    place = view.camera.screen(x, y)
+    return sum(screen.get_at((round(place[0]), round(place[1])))[:3])
+
+
+def test_all_shots_are_drawn_but_own_ones_that_have_touched_something(
+    screen: "pygame.Surface", empty: nc.World
 ) -> None:
-    for rock in list(world[Rock]):
-        world.despawn(rock)
-    own = next(iter(world[Ship]))
-    own.x = own.y = 0.0
+    own = next(iter(empty[Ship]))
     view = View(1280, 720)
-    view.update(world, own, 1 / 60)
+    view.update(empty, own, 1 / 60, tick=1)
+    view.draw(screen, empty, own, 1.0)
+    dark = light(screen, view, 100, 100)
+    mine, other = shoot(empty, 100, 100), shoot(empty, 200, 100, player=2)
+    view.update(empty, own, 1 / 60, tick=2)
+    for _ in range(60):
+        view.effects.update(1 / 60)  # the muzzle's flash is over
+    view.draw(screen, empty, own, 1.0)
+    assert light(screen, view, 100, 100) > dark + 200
+    assert light(screen, view, 200, 100) > dark + 200
+    empty.spawn(Rock, x=160, y=160, grade=3)
+    mine.x, mine.y = other.x, other.y = 150.0, 130.0
+    view.update(empty, own, 1 / 60, tick=3)
+    assert len(view.effects) > 0, "a spark"
+    assert view.shots.hides(mine)
+    assert not view.shots.hides(other), "of others the server tells"
 
-    def brightness_with_bullet_of(player: int) -> int:
-        bullet = world.spawn(game.Bullet, x=100, y=100, vx=500, player=player, colour=2)
-        view.draw(screen, world, own, 1.0)
-        world.despawn(bullet)
-        x, y = view.camera.screen(100, 100)
-        return sum(screen.get_at((round(x), round(y)))[:3])
 
-    assert brightness_with_bullet_of(own.player + 1) > brightness_with_bullet_of(own.player) + 200
+def test_a_flash_at_the_muzzle_once_for_each_shot(
+    screen: "pygame.Surface", empty: nc.World
+) -> None:
+    own = next(iter(empty[Ship]))
+    view = View(1280, 720)
+    lights = []
+    for tick in range(1, 7):
+        if tick in (2, 4):
+            shoot(empty, 30, 0)
+        if tick == 5:
+            shoot(empty, 60, 0, player=2)
+        before = len(view.effects)
+        view.update(empty, own, 0.0, tick=tick)
+        lights.append(len(view.effects) > before)
+    assert lights == [False, True, False, True, False, False]
+
+
+@pytest.mark.parametrize("kind", [Ship, Rock, game.Crystal])
+def test_what_fades_is_between_there_and_not_there(
+    screen: "pygame.Surface", empty: nc.World, kind: type[nc.Entity]
+) -> None:
+    view = View(1280, 720)
+    view.update(empty, next(iter(empty[Ship])), 1 / 60)
+    thing: Any = empty.spawn(kind, x=150, y=50, **({"grade": 3} if kind is Rock else {}))
+    x, y = view.camera.screen(150, 50)
+    area = pygame.Rect(round(x) - 12, round(y) - 12, 24, 24)
+
+    def picture(fade: float) -> Any:
+        empty.table(kind).fades[thing._row] = fade
+        view.draw(screen, empty, None, 1.0, labels=False)
+        return pygame.surfarray.array3d(screen.subsurface(area)).astype(int)
+
+    there, half, away = picture(1.0), picture(0.5), picture(0.0)
+    whole = abs(there - away).sum()
+    assert 0.3 < abs(half - away).sum() / whole < 0.7
+    assert abs(picture(1.0) - there).sum() == 0, "its picture is kept, and others use it"
+    empty.despawn(thing)
+    view.draw(screen, empty, None, 1.0, labels=False)
+    nothing = pygame.surfarray.array3d(screen.subsurface(area)).astype(int)
+    assert abs(nothing - away).sum() == 0, "at first there is nothing to be seen of it"
+
+
+# -- what F3 says of the feel --------------------------------------------------------------------
+
+
+def feel(history: NetworkHistory) -> dict[str, float]:
+    return {f.title: series[-1] for f, series in zip(FIGURES, history.series, strict=True)}
+
+
+def test_lead_and_delay_are_in_milliseconds_and_what_went_wrong_is_a_rate() -> None:
+    history = NetworkHistory()
+    for quarter in range(41):
+        wrong = 3 * max(0, quarter - 20) // 4  # three a second, from the fifth second on
+        stats = nc.NetworkStats(
+            lead=0.08, interpolation_delay=0.11, corrections=wrong, mispredictions=2 * wrong
+        )
+        history.take(quarter / 4, stats)
+        if quarter == 20:
+            assert feel(history)["CORRECTIONS"] == feel(history)["MISPREDICTED"] == 0
+    told = feel(history)
+    assert told["LEAD"] == pytest.approx(80)
+    assert told["DISPLAY DELAY"] == pytest.approx(110)
+    assert told["CORRECTIONS"] == pytest.approx(3)
+    assert told["MISPREDICTED"] == pytest.approx(6)
+    for quarter in range(41, 50):
+        history.take(quarter / 4, nc.NetworkStats(corrections=wrong, mispredictions=2 * wrong))
+    assert feel(history)["CORRECTIONS"] == 0, "a second later it is over"
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_network_and_help_fit_the_window(screen: "pygame.Surface", width: int, height: int) -> None:
+    surface, hud = pygame.Surface((width, height)), Hud()
+    hud.resize(width, height)
+    box = draw_network(surface, hud.scale, NetworkHistory(), "webrtc · direct", "clean")
+    assert surface.get_rect().contains(box)
+    assert surface.get_rect().contains(draw_help(surface, hud.scale))
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_badges_stand_between_score_board_and_minimap(
+    screen: "pygame.Surface", world: nc.World, width: int, height: int
+) -> None:
+    surface, hud, view = pygame.Surface((width, height)), Hud(), View(width, height)
+    hud.resize(width, height)
+    texts = ("weather: terrible", "prediction off", "interpolation off", "ghosts")
+
+    def picture(badges: list[Badge]) -> Any:
+        surface.fill((0, 0, 0))
+        hud.draw(surface, world, 1, None, view.camera, 1.0, badges)
+        return pygame.surfarray.array3d(surface).astype(int)
+
+    changed = abs(picture([Badge(text, palette.CORAL) for text in texts]) - picture([]))
+    columns = changed.sum(axis=(1, 2)).nonzero()[0]
+    assert len(columns) > 0
+    assert columns[0] > 276 * hud.scale
+    assert columns[-1] < width - 182 * hud.scale

@@ -1,5 +1,6 @@
 """The server's rules, played on a world without any network."""
 
+import contextlib
 import math
 import random
 
@@ -20,9 +21,8 @@ from demo_game.game import (
     RoundOver,
     Ship,
     Steer,
-    fly,
 )
-from demo_game.simulation import Outcome, Rules
+from demo_game.simulation import Outcome, Rules, SeenBy, move_all
 
 DT = 1 / 60
 
@@ -35,6 +35,7 @@ class Arena:
         self.rules = Rules(self.world, seed=1, rocks=rocks, crystals=crystals, **options)
         self.tick = 0
         self.steer: dict[int, Steer] = {}
+        self.seen_by: SeenBy | None = None
 
     def join(self, player: int, name: str = "", **values: float | bool) -> Ship:
         ship = self.rules.join(player, name or f"p{player}", self.tick, random.Random(player))
@@ -48,10 +49,9 @@ class Arena:
         total = Outcome()
         for _ in range(ticks):
             self.tick += 1
-            step = nc.Step(tick=self.tick, dt=DT, world=self.world, seed=0)
-            for ship in self.world[Ship]:
-                fly(ship, self.steer.get(ship.player, Steer()), step)
-            outcome = self.rules.step(step)
+            step = nc.Step(tick=self.tick, dt=DT, world=self.world, seed=0, spawn=self.world.spawn)
+            move_all(self.world, step, lambda ship: self.steer.get(ship.player, Steer()))
+            outcome = self.rules.step(step, self.seen_by)
             for name in Outcome.__slots__:
                 getattr(total, name).extend(getattr(outcome, name))
         return total
@@ -148,7 +148,7 @@ def test_a_rock_takes_its_hits_then_breaks_into_smaller_ones() -> None:
     assert arena.pilot(1).score == simulation.POINTS_ROCK[3]
 
 
-def test_two_bullets_at_once_break_a_rock_once() -> None:
+def test_two_shots_at_once_break_a_rock_once_and_both_are_spent() -> None:
     arena = Arena()
     arena.join(1)
     arena.world.spawn(Rock, x=0, y=0, grade=1, hull=1)
@@ -156,7 +156,7 @@ def test_two_bullets_at_once_break_a_rock_once() -> None:
         arena.world.spawn(Bullet, x=5, y=0, player=1)
     arena.play()
     assert arena.pilot(1).score == simulation.POINTS_ROCK[1]
-    assert len(arena.world[Bullet]) == 1, "the second bullet flies on"
+    assert len(arena.world[Bullet]) == 0, "its player saw the second one hit, too"
 
 
 def test_a_bump_throws_the_ship_back_and_costs_hull_by_its_speed() -> None:
@@ -196,7 +196,7 @@ def test_hull_and_ammunition_grow_back() -> None:
     ship = arena.join(1, hull=50, ammo=0)
     arena.play(600)
     assert ship.hull > 55
-    assert 15 < ship.ammo <= simulation.AMMO_RESERVE
+    assert 15 < ship.ammo <= game.AMMO_RESERVE
 
 
 def test_who_leaves_leaves_nothing_behind() -> None:
@@ -218,16 +218,88 @@ def test_who_leaves_while_destroyed_does_not_come_back() -> None:
     assert arena.play(simulation.RESPAWN_TICKS + 5).launched == []
 
 
-def test_bullets_of_one_who_left_still_fly_and_score_for_nobody() -> None:
+def test_shots_of_one_who_left_are_gone() -> None:
     arena = Arena()
     arena.join(1, x=0.0, y=0.0, heading=0.0)
-    target = arena.join(2, x=200.0, y=0.0, hull=5)
-    arena.steer[1] = Steer(fire=True)
+    arena.join(2, x=0.0, y=400.0, heading=0.0)
+    arena.steer[1] = arena.steer[2] = Steer(fire=True)
     arena.play(5)
     arena.rules.leave(1)
-    outcome = arena.play(40)
-    assert not target.alive
-    assert [news.by for news in outcome.news if isinstance(news, Downed)] == [""]
+    assert [shot.player for shot in arena.world[Bullet]] == [2]
+    arena.play(40)
+
+
+def test_a_new_shot_in_the_row_of_an_old_one_has_its_whole_life_before_it() -> None:
+    arena = Arena()
+    first = arena.world.spawn(Bullet, x=0, y=0, player=1)
+    arena.play(game.BULLET_TICKS - 2)
+    arena.world.despawn(first)
+    shots = [arena.world.spawn(Bullet, x=0, y=0, player=1) for _ in range(40)]
+    arena.play(game.BULLET_TICKS)
+    assert all(shot.alive for shot in shots)
+    arena.play()
+    assert len(arena.world[Bullet]) == 0
+
+
+def test_a_shot_ends_with_a_spark_at_the_arenas_edge() -> None:
+    arena = Arena()
+    arena.join(1, x=1900.0, y=0.0, heading=0.0)
+    arena.steer[1] = Steer(fire=True)
+    outcome = arena.play(15)
+    assert {blast.kind for blast in outcome.blasts} == {BlastKind.SPARK}
+    assert all(shot.x < game.ARENA for shot in arena.world[Bullet])
+
+
+class Photograph:
+    """What one player sees: another world, whose entities have the same handles."""
+
+    def __init__(self, arena: Arena) -> None:
+        self.world = nc.World(GAME.entities)
+        for kind in (Ship, Rock):
+            for entity in arena.world[kind]:
+                picture = self.world.table(kind).place(entity.handle & 0xFFFF, entity.handle >> 16)
+                for field in kind.fields:
+                    picture._set(field, entity._get(field))
+
+
+def test_a_shot_hits_what_its_player_saw_and_nothing_else() -> None:
+    arena = Arena()
+    arena.join(1, x=-900.0, y=-900.0)
+    arena.join(3, x=-900.0, y=900.0)
+    target = arena.join(2, x=0.0, y=0.0)
+    seen = Photograph(arena).world
+    target.x = 300.0  # by now
+    asked: list[int] = []
+
+    def seen_by(player: int) -> contextlib.nullcontext[nc.World]:
+        asked.append(player)
+        return contextlib.nullcontext(seen if player == 1 else arena.world)
+
+    arena.seen_by = seen_by
+    for player in (1, 3):
+        for x in (0.0, 300.0):
+            arena.world.spawn(Bullet, x=x, y=0.0, player=player)
+    arena.play()
+    assert target.hull == game.MAX_HULL - 2 * simulation.SHOT_DAMAGE
+    left = [(shot.player, shot.x) for shot in arena.world[Bullet]]
+    assert left == [(1, 300.0), (3, 0.0)]
+    assert asked == [1, 3], "once for each player with shots"
+
+
+def test_what_is_gone_by_now_takes_no_harm_but_the_shot_is_spent() -> None:
+    arena = Arena()
+    arena.join(1, x=-900.0, y=-900.0)
+    rock = arena.world.spawn(Rock, x=0, y=0, grade=1, hull=1)
+    seen = Photograph(arena).world
+    arena.world.despawn(rock)
+    new_tenant = arena.world.spawn(Rock, x=500, y=0, grade=1, hull=1)
+    arena.seen_by = lambda player: contextlib.nullcontext(seen)
+    arena.world.spawn(Bullet, x=0, y=0, player=1)
+    outcome = arena.play()
+    assert len(arena.world[Bullet]) == 0
+    assert [blast.kind for blast in outcome.blasts] == [BlastKind.SPARK]
+    assert new_tenant.hull == 1
+    assert arena.pilot(1).score == 0
 
 
 def test_a_round_ends_with_a_winner_and_begins_again() -> None:

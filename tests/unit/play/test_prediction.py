@@ -1,14 +1,12 @@
 """Prediction: what a client simulates ahead is what the server will say."""
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
 
 import netcode as nc
-from netcode.core.host import Host
-from netcode.core.player import Player
+from netcode.core.simulation import Simulation
 from netcode.play.prediction import (
     MAX_REPLAY,
     PATIENCE,
@@ -72,26 +70,21 @@ class Server:
     """One player's entities, simulated as a host does; remembers what it would tell."""
 
     def __init__(self) -> None:
-        self.host = Host(GAME, lambda: 0.0, seed=SEED, tick_rate=60, broadcast_rate=20)
-        self.world = self.host.world
-        self.player: Any = Player.__new__(Player)
-        self.player._entities, self.player._protocol = [], GAME
-        self.player._world, self.player.id, self.player.left_because = self.world, 1, None
+        self.world = World(GAME.entities)
+        self.simulation = Simulation(GAME, self.world, 1 / 60, SEED)
+        self.mine: list[nc.Entity] = []
         self.kart = self.world.spawn(Kart, name="Ada")
-        self.player.control(self.kart)
+        self.control(self.kart)
         self.told: dict[int, list[Owned]] = {}
 
+    def control(self, entity: nc.Entity) -> None:
+        self.world.table(type(entity)).own(entity._row, 1)
+        self.mine.append(entity)
+
     def run(self, tick: int, pedal: Pedal) -> None:
-        self.host.tick = tick
-        step = self.host._step(self.host._spawner(self.player))
-        for entity in self.player.simulated():
-            simulate_entity(GAME, entity, (pedal,), step)
+        self.simulation.move(tick, tuple(self.mine), (pedal,), self.control)
         if tick % EVERY == 0:
-            rows = {
-                index: np.flatnonzero(table.alive & (table.owner == 1))
-                for index, table in enumerate(self.world.tables)
-            }
-            round_to_steps(GAME, self.world, rows)
+            self.simulation.round()
             self.told[tick] = self.owned()
 
     def owned(self) -> list[Owned]:
