@@ -73,6 +73,9 @@ class Field(Generic[T]):
     """Bits of each quantised lane."""
     blends: bool = False
     """Whether a value between two snapshots may be shown between its two ends."""
+    rounds: bool = False
+    """Whether simulated values are rounded and clamped at broadcasts: both ends go on from what
+    can be told."""
 
     def __init__(self, *, default: T, only_owner: bool = False) -> None:
         self.name = ""
@@ -197,7 +200,7 @@ class Float(Field[float]):
     no change of any other.
     """
 
-    blends = True
+    blends = rounds = True
 
     def __init__(
         self,
@@ -249,6 +252,7 @@ class Int(Field[int]):
     """A whole number in ``low..high``."""
 
     dtype = np.int64
+    rounds = True
 
     def __init__(
         self,
@@ -337,7 +341,7 @@ class Angle(Field[float]):
     What was sent reads back in 0..2π. It is never out of range, except when it is not finite.
     """
 
-    blends = True
+    blends = rounds = True
 
     def __init__(self, *, bits: int = 10, default: float = 0.0, only_owner: bool = False) -> None:
         if not 2 <= bits <= 24:
@@ -466,6 +470,10 @@ class Ref(Field[T | None]):
     dtype = np.int32
     lane_bits = (MAX_LANE_BITS,)
 
+    @overload
+    def __init__(self: "Ref[Any]", target: str, *, only_owner: bool = False) -> None: ...
+    @overload
+    def __init__(self, target: type[T], *, only_owner: bool = False) -> None: ...
     def __init__(self, target: type[T] | str, *, only_owner: bool = False) -> None:
         super().__init__(default=None, only_owner=only_owner)
         self.target = target if isinstance(target, str) else target.__name__

@@ -13,7 +13,7 @@ from netcode.steps import Steps, default_in
 
 class _Vector(Field[tuple[float, ...]]):
     dimensions = 0
-    blends = True
+    blends = rounds = True
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Quat(Field[tuple[float, ...]]):
     """
 
     cell_shape = (4,)
-    blends = True
+    blends = rounds = True
     _LIMIT = math.sqrt(0.5)
 
     def __init__(

@@ -21,7 +21,7 @@ from netcode.play.own_display import OwnDisplay
 from netcode.play.prediction import PATIENCE, Owned, Predictor
 from netcode.play.scratch import Scratch
 from netcode.play.step import Spawn, Step
-from netcode.play.tick_clock import TickClock
+from netcode.play.tick_clock import SNAP, TickClock
 from netcode.protocol import Protocol
 from netcode.sync.receiver import Receiver
 from netcode.world.history import ABSENT, Frame, History
@@ -32,20 +32,37 @@ REPEATED = 1.5
 
 
 class Events:
-    """What a game wants to be told of its displayed world."""
+    """What a game wants to be told of its displayed world.
+
+    Everybody is told of everything, also after a handler has raised; the first exception comes out
+    of `raise_first` when the picture is complete.
+    """
 
     def __init__(self) -> None:
         self.on_enter: dict[type[Entity], list[Callable[[Any], Any]]] = {}
         self.on_leave: dict[type[Entity], list[Callable[[Any], Any]]] = {}
         self.on_change: dict[Field[Any], list[Callable[[Any, Any, Any], Any]]] = {}
+        self._raised: Exception | None = None
 
     def entered(self, entity: Entity) -> None:
         for handler in self.on_enter.get(type(entity), ()):
-            handler(entity)
+            self.call(handler, entity)
 
     def left(self, entity: Entity) -> None:
         for handler in self.on_leave.get(type(entity), ()):
-            handler(entity)
+            self.call(handler, entity)
+
+    def call(self, handler: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            handler(*arguments)
+        except Exception as error:
+            self._raised = self._raised or error
+
+    def raise_first(self) -> None:
+        """Raise what a handler has raised since the last time, if one has."""
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            raise raised
 
 
 class Display:
@@ -80,7 +97,7 @@ class Display:
         """By table and row, the generation of an entity that was predicted and has gone."""
         self._interpolator = Interpolator(history, world.tables, welcome.tick_rate)
         self.predictor = Predictor(protocol, world, welcome.broadcast_every, self._make_step)
-        self._own = OwnDisplay(world, welcome.player)
+        self._own = OwnDisplay(world, welcome.player, self._interpolator)
 
     def show(self, now: float, rtt: float, sampler: InputSampler) -> None:
         """Arrange the picture for this moment, and sample the inputs of ticks that are due."""
@@ -97,18 +114,23 @@ class Display:
             self._leave_out_past_own(tick, own)
             arrangement = self._interpolator.look(tick, own, self._receiver.stats.packets)
             told = self._telling(owned)
-            due = sampler.sample(int(self.clock.input_tick))
+            newest = int(self.clock.input_tick)
+            jumped = newest < sampler.tick - self._welcome.tick_rate * SNAP / 2
+            if jumped:
+                sampler.jump_back(newest)
+            due = sampler.sample(newest)
         if arrangement is None:
             return
         predictor = self.predictor
+        if jumped:
+            predictor.jump_back(newest - 1)
         if not self.prediction:
             predictor.forget()
-        else:
-            if told is not None and told.tick > predictor.confirmed_tick:
-                predictor.confirm(told.tick, owned, self._patience(told, rtt))
-            for tick, inputs in due:
-                predictor.advance(tick, inputs)
-            predictor.look_ahead(sampler.pending())
+        elif told is not None and told.tick > predictor.confirmed_tick:
+            predictor.confirm(told.tick, owned, self._patience(told, rtt))
+        for due_tick, inputs in due:
+            predictor.advance(due_tick, inputs)
+        predictor.look_ahead(sampler.pending())
         entered = self._come_and_go(arrangement)
         self._interpolator.show(arrangement, smooth=self.interpolation)
         self._mark(controlled)
@@ -119,6 +141,7 @@ class Display:
         for entity in entered:
             if entity.alive:  # a handler before may have had it despawned
                 self._events.entered(entity)
+        self._events.raise_first()
 
     def _leave_out_past_own(self, tick: float, own: list[NDArray[np.intp]]) -> None:
         """Add rows whose entity was predicted and has gone: others' past still has it for a while,
@@ -173,13 +196,16 @@ class Display:
             for row in rows:
                 key = 0 if spawned is None else int(lanes[row, table.lanes_of(spawned)][0])
                 owned.append(Owned(index, row, int(life[row]), key, lanes[row].copy()))
+        newest = self._history.newest
+        if newest is not None:
+            for one in owned:
+                one.known = bool(newest.tables[one.table].known[one.row])
         return owned
 
     def _telling(self, owned: list[Owned]) -> Frame | None:
-        """The newest frame, if it holds all that is predicted: of a tick whose packets have come in
-        part, the rest is older than it says."""
+        """The newest frame, if it says anything of what is predicted."""
         newest = self._history.newest
-        if newest is None or not all(newest.tables[one.table].known[one.row] for one in owned):
+        if newest is None or (owned and not any(one.known for one in owned)):
             return None
         return newest
 
@@ -204,7 +230,7 @@ class Display:
             self._interpolator.enter(table, row, generation, arrangement.tick)
             for table, row, generation in arrangement.entering
         ]
-        return entered + self._own.place(self.predictor.mine)
+        return entered + self._own.place(self.predictor.mine, self._events.left)
 
     def _is_still_told(self, scratch: Scratch) -> bool:
         """Whether others go on showing what is not predicted any more."""
@@ -248,4 +274,5 @@ class Display:
                 new = field.from_cell(after[row].tolist(), table.context)
                 for handler in self._events.on_change[field]:
                     if entity is not None and entity.alive:
-                        handler(entity, old, new)
+                        self._events.call(handler, entity, old, new)
+        self._events.raise_first()

@@ -156,10 +156,15 @@ class Guest:
     def _inputs_due(self, now: float) -> float:
         """When to send inputs: in time, or somewhat before when as many as go into a packet have
         just been sampled, which otherwise would wait for nothing."""
-        ticks = self._tick_rate * self._input_interval
-        if self._sampler.unsent + 0.5 < ticks:
+        if not self._has_a_packet:
             return self._next_input_at
         return self._next_input_at - EAGER * self._input_interval
+
+    @property
+    def _has_a_packet(self) -> bool:
+        """Whether as many ticks as go into a packet wait to be sent."""
+        ticks = self._tick_rate * self._input_interval
+        return ticks >= 1.0 and self._sampler.unsent + 0.5 >= ticks
 
     def next_timer(self) -> float:
         """When to call `pump` next."""
@@ -202,7 +207,7 @@ class Guest:
             display.prediction, display.interpolation = self.prediction, self.interpolation
             display.show(self.clock(), self._rtt(), self._sampler)
             display.tell_changes(watched)
-            if self._sampler.unsent >= self._tick_rate * self._input_interval - 0.5:
+            if self._has_a_packet:
                 self._wake()
         self._deliver(arrived)
         if self.ended is not None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from netcode.core.join import (
     CONTROL,
+    MAX_TICK_RATE,
     Draining,
     Identity,
     Refusal,
@@ -93,8 +94,10 @@ class Host:
             raise UsageError(f"priority takes nc.Priority({{Ship: 4}}), not {priority!r}")
         if not isinstance(budget, Budget | None):
             raise UsageError(f"budget takes nc.Budget(ceiling=...), not {budget!r}")
-        if not 1 <= tick_rate <= 1000:
-            raise UsageError(f"tick_rate must be 1 to 1000 ticks a second, not {tick_rate}")
+        if not 1 <= tick_rate <= MAX_TICK_RATE:
+            raise UsageError(
+                f"tick_rate must be 1 to {MAX_TICK_RATE} ticks a second, not {tick_rate}"
+            )
         every = tick_rate / broadcast_rate if broadcast_rate > 0 else 0.0
         if every < 1 or abs(every - round(every)) > 1e-6:
             raise UsageError(
@@ -371,8 +374,11 @@ class Host:
         if player is None or data[0] != INPUT:
             raise WireError(f"datagram {data[0] - FIRST_DATAGRAM} is not for a server")
         self.stats.bytes_received += len(data)
+        now = self.clock()
+        if not player.inputs.allows(now, self.stats):
+            return
         packet = decode_inputs(data, self.protocol.inputs, self.world)
-        newest = player.take_inputs(packet, self.tick, self.clock(), self.stats)
+        newest = player.take_inputs(packet, self.tick, now, self.stats)
         if newest and packet.heard:
             newest_state = player.whole_sequence(packet.newest_state)
             self._sender.acknowledge(player.peer, player.newest_packet, newest_state, packet.window)

@@ -79,6 +79,14 @@ class InputSampler:
             for waiting in self._pending
         )
 
+    def jump_back(self, newest: int) -> None:
+        """The clock was too far ahead: ticks from ``newest`` on get their inputs once more."""
+        self._recent = deque(
+            (entry for entry in self._recent if entry.tick < newest), maxlen=MAX_INPUTS
+        )
+        self.tick = newest - 1
+        self._sent = min(self._sent, self.tick)
+
     def sample(self, newest: int) -> list[tuple[int, Inputs]]:
         """Give every tick up to ``newest`` its input, and return those that are to be simulated.
 
@@ -178,15 +186,25 @@ class InputBuffer:
         self._allowance -= 1.0
         return True
 
-    def put(self, packet: InputPacket, tick: int, now: float, stats: ServerStats) -> None:
-        """Take in a packet's inputs; ``tick`` is the last one simulated."""
+    def put(
+        self, packet: InputPacket, tick: int, now: float, stats: ServerStats, newest: bool = True
+    ) -> None:
+        """Take in a packet's inputs; ``tick`` is the last one simulated.
+
+        For a tick to come the newest packet counts: a client whose clock was ahead, because this
+        server had stood still, says anew what its player wants.
+        """
         first = packet.newest_tick - len(packet.inputs) + 1
         told = zip(packet.inputs, packet.lags, strict=True)
         for wanted, (inputs, lag) in enumerate(told, start=first):
             if wanted > tick + MAX_INPUT_LEAD:
                 stats.refused_inputs += 1
             elif wanted > tick:
-                self._waiting.setdefault(wanted, _Waiting(inputs, lag, now, self._silence))
+                waiting = self._waiting.get(wanted)
+                if waiting is None:
+                    self._waiting[wanted] = _Waiting(inputs, lag, now, self._silence)
+                elif newest:
+                    waiting.inputs, waiting.lag = inputs, lag
                 self._has_said_anything = True
             elif wanted > tick - MAX_LATE and wanted not in self._used:
                 stats.late_inputs += 1

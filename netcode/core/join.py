@@ -9,6 +9,9 @@ from netcode.wire.messages import pack, unpack
 CONTROL = "netcode/control"
 """Name of the reliable channel on which players join."""
 
+MAX_TICK_RATE = 240
+"""A packet of inputs holds those of 32 ticks, and some must be there twice."""
+
 MAX_NAME_BYTES = 64
 MAX_HELLO_BYTES = 4_096
 MAX_DRAIN_SECONDS = 86_400.0
@@ -92,7 +95,7 @@ def decode_answer(data: bytes) -> Welcome | Refusal | Draining:
         ] if (
             0 < player < 1 << 31
             and 0 <= tick < 1 << 32
-            and 1 <= tick_rate <= 1000
+            and 1 <= tick_rate <= MAX_TICK_RATE
             and 0 < every < 1 << 31
         ):
             return Welcome(player, name, tick, float(tick_rate), every, seed)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netcode.core.inputs import InputBuffer
+from netcode.core.inputs import MAX_INPUT_LEAD, InputBuffer
 from netcode.core.join import CONTROL, Draining, Identity, encode
 from netcode.core.messaging import Mailbox, Reply
 from netcode.core.stats import ServerStats
@@ -25,6 +25,11 @@ from netcode.wire.bits import unwrap
 from netcode.wire.packets import LAG_STEPS, InputPacket
 from netcode.world.table import NOBODY
 from netcode.world.world import World
+
+MAX_SPREAD = 0.15
+MAX_SILENCE = 0.2
+"""Seconds of jitter, and of silence before an input, that are believed to be the line's: a client
+can make both as large as it likes."""
 
 OFFSETS = 64
 """Input packets, two seconds of them, from which the jitter on their way is taken."""
@@ -220,15 +225,13 @@ class Player:
 
     def take_inputs(self, packet: InputPacket, tick: int, now: float, stats: ServerStats) -> bool:
         """Take in an input packet; whether it is newer than all before."""
-        if not self.inputs.allows(now, stats):
-            return False
         sequence = unwrap(packet.sequence, self.newest_packet)
         fresh = sequence > self.newest_packet
         if packet.inputs:
-            self.inputs.put(packet, tick, now, stats)
+            self.inputs.put(packet, tick, now, stats, fresh)
         if fresh:
             self.newest_packet = sequence
-            if packet.inputs:
+            if packet.inputs and 0 <= packet.newest_tick - tick <= MAX_INPUT_LEAD:
                 self._offsets.append(now - packet.newest_tick / self._tick_rate)
         return fresh
 
@@ -243,9 +246,9 @@ class Player:
         believed = believed_lag(
             claimed,
             waited=inputs.waited,
-            silence=inputs.silence,
+            silence=min(inputs.silence, MAX_SILENCE),
             rtt=self.link.rtt or 0.0,
-            spread=spread,
+            spread=min(spread, MAX_SPREAD),
             interval=interval,
             limit=limit,
         )

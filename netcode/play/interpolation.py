@@ -155,6 +155,16 @@ class Interpolator:
         self._going[index][entity._row] = entity, tick - ago
         return True
 
+    def recall(self, entity: Entity) -> bool:
+        """If this entity's picture was going, it does not any more; whether it was."""
+        index = self._tables.index(entity._table)
+        going = self._going[index].get(entity._row)
+        if going is None or going[0] is not entity:
+            return False
+        del self._going[index][entity._row]
+        self._tables[index].fades.pop(entity._row, None)
+        return True
+
     def enter(self, table: Table[Any], row: int, generation: int, tick: float) -> Entity:
         """Place an entity that has come into view."""
         index = self._tables.index(table)

@@ -5,13 +5,16 @@ is now and where it will be one tick later if the player goes on like this: so i
 the frame, and moves evenly at any frame rate.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from netcode.declarations import Entity
+from netcode.fields import Float, Int
+from netcode.play.interpolation import Interpolator
 from netcode.play.scratch import Scratch
-from netcode.vectors import Quat
+from netcode.vectors import Quat, Vec2, Vec3
 from netcode.world.table import AHEAD, Table
 from netcode.world.world import World
 
@@ -25,9 +28,10 @@ SMALLEST = 0.02
 class OwnDisplay:
     """Shows what is predicted in a world's tables."""
 
-    def __init__(self, world: World, player: int) -> None:
+    def __init__(self, world: World, player: int, interpolator: Interpolator) -> None:
         self._world = world
         self._player = player
+        self._interpolator = interpolator
         self._shown: list[Scratch] = []
 
     def gone(self, mine: list[Scratch]) -> list[tuple[Scratch, Entity]]:
@@ -41,26 +45,40 @@ class OwnDisplay:
             if scratch.entity is not None and scratch.entity.alive
         ]
 
-    def place(self, mine: list[Scratch]) -> list[Entity]:
-        """Give everything its row; returns the entities that are new in the picture."""
+    def place(self, mine: list[Scratch], left: Callable[[Entity], None]) -> list[Entity]:
+        """Give everything its row, telling ``left`` of others' entities that are still shown in it;
+        returns the entities that are new in the picture."""
         entered = []
         for scratch in mine:
             table, entity = scratch.table, scratch.entity
             if entity is not None and entity.alive and entity._table is table:
                 if scratch.row is not None and int(table.generation[entity._row]) == AHEAD:
+                    self._clear(scratch, left)
                     table.adopt(entity, scratch.row, scratch.generation)
                 continue
             there = None if scratch.row is None else table.at(scratch.row)
             if there is not None and int(table.generation[there._row]) == scratch.generation:
                 scratch.entity = there
+                if self._interpolator.recall(there):
+                    entered.append(there)
                 continue
-            scratch.entity = (
-                table.place_ahead()
-                if scratch.row is None
-                else table.place(scratch.row, scratch.generation)
-            )
+            if scratch.row is None:
+                scratch.entity = table.place_ahead()
+            else:
+                self._clear(scratch, left)
+                scratch.entity = table.place(scratch.row, scratch.generation)
             entered.append(scratch.entity)
         return entered
+
+    def _clear(self, scratch: Scratch, left: Callable[[Entity], None]) -> None:
+        """Others are shown in the past, in which the row had another tenant."""
+        assert scratch.row is not None
+        tenant = scratch.table.at(scratch.row)
+        if tenant is None or int(scratch.table.generation[scratch.row]) == AHEAD:
+            return
+        if not self._interpolator.recall(tenant):  # it was told of when it began to fade
+            left(tenant)
+        scratch.table.despawn(scratch.row)
 
     def show(self, mine: list[Scratch], share: float, passed: float) -> None:
         """Write everything into the tables: ``share`` of the way to the next tick, ``passed``
@@ -76,7 +94,7 @@ class OwnDisplay:
     def _show_table(self, table: Table[Any], mine: list[Scratch], share: float) -> None:
         rows = [scratch.entity._row for scratch in mine if scratch.entity is not None]
         table.owner[rows] = self._player
-        shares = np.full(len(mine), share)
+        shares = np.array([0.0 if scratch.leaps_ahead() else share for scratch in mine])
         context = table.context
         for described in table.fields:
             cells = [described.to_cell(scratch.values[described], context) for scratch in mine]
@@ -90,6 +108,10 @@ class OwnDisplay:
                         column[place] += error
                         if isinstance(described, Quat):
                             column[place] /= np.sqrt((column[place] ** 2).sum()) or 1.0
+                if isinstance(described, (Float, Vec2, Vec3)):
+                    np.clip(column, described.steps.low, described.steps.high, out=column)
+            elif isinstance(described, Int):
+                np.clip(column, described.low, described.high, out=column)
             table[described.name][rows] = column
 
 

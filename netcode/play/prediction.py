@@ -25,8 +25,9 @@ from netcode.world.world import World
 
 Inputs = tuple[Input, ...]
 
-MAX_REPLAY = 60
-"""Inputs that are run again at most: a second at 60 ticks a second bounds the cost."""
+MAX_REPLAY = 120
+"""Inputs that are run again at most, which bounds the cost: two seconds at 60 ticks a second, and
+half of one at the most ticks that there may be."""
 
 MAX_SPAWNED = 1_024
 """Entities that a client has ahead of the server at most."""
@@ -69,6 +70,9 @@ class Owned:
     key: int
     """See `spawn_key`; 0 if no simulate function spawned it."""
     lanes: NDArray[np.int32]
+    known: bool = True
+    """Whether the snapshot says how it is. If not, these are older lanes, of use only for what is
+    new here; otherwise it is taken to be as predicted."""
 
 
 class Predictor:
@@ -105,15 +109,24 @@ class Predictor:
     def forget(self) -> None:
         """Predict nothing any more, until the next snapshot is taken in."""
         self.mine = []
-        self._inputs.clear()
         self.confirmed_tick = -1
+
+    def jump_back(self, tick: int) -> None:
+        """The clock was too far ahead: ticks after this one come once more, and what they had led
+        to is not believed any more when the next snapshot comes."""
+        self._inputs = deque(
+            (entry for entry in self._inputs if entry[0] <= tick), maxlen=self._inputs.maxlen
+        )
+        self.tick = tick
+        for scratch in self.mine:
+            scratch.records.clear()
 
     # -- onwards -----------------------------------------------------------------------------
 
     def advance(self, tick: int, inputs: Inputs) -> None:
         """Run one new tick with the player's inputs."""
         self._inputs.append((tick, inputs))
-        if tick > self.confirmed_tick:
+        if self.mine and tick > self.confirmed_tick:
             self._run(tick, inputs, replaying=False)
         self.tick = max(self.tick, tick)
 
@@ -170,28 +183,36 @@ class Predictor:
         self.confirmed_tick = tick
         while self._inputs and self._inputs[0][0] <= tick:
             self._inputs.popleft()
-        told = {id(scratch): scratch.decoded(one.lanes) for one, scratch in self._match(owned)}
         recorded = {id(scratch): scratch.records.get(tick) for scratch in self.mine}
+        matched = self._match(owned)
+        told = {
+            id(scratch): scratch.decoded(one.lanes)
+            for one, scratch in matched
+            if one.known or not scratch.values
+        }
+        here = {id(scratch) for _, scratch in matched}
         surprises = [
             scratch
-            for scratch in self.mine
+            for _, scratch in matched
             if id(scratch) in told
             and (
-                (before := recorded[id(scratch)]) is None
+                (before := recorded.get(id(scratch))) is None
                 or not scratch.is_as(before, told[id(scratch)])
             )
         ]
-        self.mispredictions += any(recorded[id(scratch)] is not None for scratch in surprises)
         self.mine = [
             scratch
             for scratch in self.mine
-            if id(scratch) in told
+            if id(scratch) in here
             or (scratch.row is None and tick - scratch.born < min(patience, PATIENCE))
         ]
         for scratch in self.mine:
             scratch.records = {at: kept for at, kept in scratch.records.items() if at > tick}
         if surprises:
-            self._replay(tick, told, recorded)
+            foreseen = any(recorded.get(id(scratch)) is not None for scratch in surprises)
+            self.mispredictions += foreseen
+            moved = self._replay(tick, told, recorded)
+            self.corrections += foreseen and moved
 
     def _match(self, owned: Sequence[Owned]) -> list[tuple[Owned, Scratch]]:
         """What stands here for each of these; new scratch copies for those that are new."""
@@ -217,7 +238,8 @@ class Predictor:
 
     def _replay(
         self, tick: int, told: dict[int, Values], recorded: dict[int, Values | None]
-    ) -> None:
+    ) -> bool:
+        """Run again what came after this tick; whether anything is elsewhere now."""
         before = [(scratch, scratch.values) for scratch in self.mine if scratch.values]
         self._waiting = {
             (scratch.index, scratch.key): scratch
@@ -226,11 +248,11 @@ class Predictor:
         }
         self.mine = [s for s in self.mine if s.row is not None or s.born <= tick]
         for scratch in self.mine:
-            values = told.get(id(scratch)) or recorded[id(scratch)] or scratch.values
+            values = told.get(id(scratch)) or recorded.get(id(scratch)) or scratch.values
             scratch.values = values.copy()
         for later, inputs in self._inputs:
             self._run(later, inputs, replaying=True)
             self.replayed += 1
         self._waiting = {}
         moved = [scratch.keep_error(values) for scratch, values in before]
-        self.corrections += any(moved)
+        return any(moved)

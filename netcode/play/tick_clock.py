@@ -62,7 +62,8 @@ AT_ONCE = 0.002
 the line, only that tells of the line."""
 
 SHIFT_WINDOW = 0.4
-"""Seconds in which all are late when the server has skipped ticks or the route is longer."""
+"""Seconds in which all are late when the server has skipped ticks or the route is longer; more
+where broadcasts are rare."""
 
 SHIFT = 0.1
 """Seconds by which the quickest of them must be late for what came before to be forgotten."""
@@ -216,7 +217,8 @@ class TickClock:
             self._reports.clear()
             self._heard = 0
             return
-        recent = [entry for entry in self._arrivals if entry[0] > now - SHIFT_WINDOW]
+        window = max(SHIFT_WINDOW, 5 * self._interval)
+        recent = [entry for entry in self._arrivals if entry[0] > now - window]
         before = len(self._arrivals) - len(recent)
         if before == 0 or len(recent) < 4:
             return

@@ -16,7 +16,7 @@ from netcode.errors import WireError
 from netcode.sync.baselines import REACH, RESTING, WINDOW
 from netcode.sync.samples import Known, Samples
 from netcode.wire.bits import unwrap
-from netcode.wire.packets import MAX_PACKETS, StateHeader, decode_state_header
+from netcode.wire.packets import MAX_PACKETS, NO_TICK, StateHeader, decode_state_header
 from netcode.wire.state_reader import read_body
 from netcode.world.history import LENGTH, History
 from netcode.world.table import Table
@@ -104,6 +104,8 @@ class Receiver:
         number, rest = divmod(header.tick, self.history.every)
         if rest or (self.heard and abs(header.tick - self.tick) > MAX_AHEAD):
             raise WireError(f"tick {header.tick} is no broadcast near {self.tick}")
+        if header.tick > NO_TICK - MAX_AHEAD:
+            raise WireError(f"tick {header.tick} is the last but few that can be told")
         header.sequence = unwrap(header.sequence, self.newest_packet)
         sizes = [self.history.sizes[part.table] for part in self.history.layout.parts]
         sections = read_body(body, self.samples.lane_kinds, sizes)

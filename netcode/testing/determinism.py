@@ -48,7 +48,6 @@ causes:
 - the order of a set"""
 CAUSES_ON_A_CLIENT = """
 - step.replaying used for more than sounds and sparks
-- a value out of its field's declared range: it is clamped on its way to the client
 - a look at another entity that moves: a client does not have it as it is at that tick"""
 
 Order: TypeAlias = tuple[int, int, int]

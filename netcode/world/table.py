@@ -299,9 +299,9 @@ class Table(Generic[E]):
             self._columns[field.name][rows] = field.dequantise(lanes[:, where])
 
     def round_rows(self, rows: NDArray[np.intp]) -> None:
-        """Round the continuous columns of these rows to their fields' steps."""
+        """Round the numbers of these rows to their fields' steps and ranges."""
         for field in self.fields:
-            if not field.blends:
+            if not field.rounds:
                 continue
             column = self._columns[field.name]
             if len(rows) > FEW_ROWS or field.cell_shape:
