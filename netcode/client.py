@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from os import PathLike
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +23,7 @@ from netcode.errors import (
     Unreachable,
     UsageError,
 )
-from netcode.introductions import Introductions, enter_room, part
+from netcode.introductions import Enter, Introductions, door, part
 from netcode.link.link import Link
 from netcode.protocol import Protocol
 from netcode.server import GAME_ROOM
@@ -41,6 +42,9 @@ def connect(
     protocol: Protocol,
     *,
     name: str = "",
+    token: str | None = None,
+    room: str = GAME_ROOM,
+    ca_file: str | PathLike[str] | None = None,
     conditions: str | Conditions | None = None,
     input_rate: float = INPUT_RATE,
     timeout: float = JOIN_TIMEOUT,
@@ -50,16 +54,27 @@ def connect(
     ``with connect(...) as client`` runs the network on a thread of its own and returns when the
     player is in; ``async with connect(...) as client`` does the same on the running event loop.
     While that thread runs, Python switches threads more promptly: see `Client.start`.
+    ``token`` is what the game's back end has signed for this player, where the server asks for it:
+    its name counts then. ``room`` is the server's. ``ca_file`` is a PEM file of the certificates to
+    trust for ``wss://``, instead of the system's.
     ``conditions`` is bad weather for trying out, a preset's name (``"4g"``) or `Conditions`.
     ``input_rate`` is how many packets of inputs go out a second, 10 to 60: fewer cost less, and
     everybody sees this player a little later.
 
     Raises `UsageError` at once for a wrong argument. Entering the context raises `Unreachable`
-    (the text says what to check), `Refused` (the game is full …) or `ProtocolMismatch` (which
+    (the text says what to check), `Refused` (game full, bad token, …) or `ProtocolMismatch` (which
     names the class and field). Cancelling an ``async with`` leaves nothing behind.
     """
+    if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
+        raise UsageError(f"{url!r} is not a server: it looks like ws://localhost:8080")
     return Client(
-        url, protocol, name=name, conditions=conditions, input_rate=input_rate, timeout=timeout
+        url,
+        protocol,
+        name=name,
+        enter=door(url, room=room, token=token, ca_file=ca_file),
+        conditions=conditions,
+        input_rate=input_rate,
+        timeout=timeout,
     )
 
 
@@ -76,6 +91,7 @@ class Client(ClientSide):
         protocol: Protocol,
         *,
         name: str,
+        enter: Enter,
         conditions: str | Conditions | None,
         input_rate: float,
         timeout: float,
@@ -84,11 +100,10 @@ class Client(ClientSide):
             raise UsageError(f"connect takes the game's Protocol second, not {protocol!r}")
         if not isinstance(name, str):
             raise UsageError(f"a name is a text, not {name!r}")
-        if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
-            raise UsageError(f"{url!r} is not a server: it looks like ws://localhost:8080")
         if not (isinstance(input_rate, (int, float)) and 10 <= input_rate <= 60):
             raise UsageError(f"input_rate is 10 to 60 packets a second, not {input_rate!r}")
         self._url = url
+        self._enter = enter
         self._timeout = timeout
         self._weather: str | Conditions | None = None
         self._conditioner: Conditioner | None = None
@@ -268,13 +283,13 @@ class Client(ClientSide):
 
     async def _meet(self) -> WebRtcTransport:
         """From the URL to an open transport. Raises a `JoinError` that says what went wrong."""
-        member = await enter_room(
-            self._url, room=GAME_ROOM, name=self._guest.name or "player", timeout=self._timeout
-        )
+        member = await self._enter(name=self._guest.name or "player", timeout=self._timeout)
         self._conditioner = Conditioner(seed=random.getrandbits(32))
         self._set_weather()
         introductions = Introductions(
-            member.send, ice_servers=member.ice_servers, filters=lambda: self._conditioner
+            member.send,
+            ice_servers=lambda: member.ice_servers,
+            filters=lambda: self._conditioner,
         )
         listening = asyncio.create_task(self._listen(member, introductions))
         try:

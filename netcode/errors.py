@@ -43,7 +43,16 @@ class Unreachable(JoinError):
 
 
 class Refused(JoinError):
-    """The server answered, and said no."""
+    """The server answered, and said no.
+
+    ``code`` is for programs: ``token_missing``, ``token_invalid``, ``token_expired`` or
+    ``token_wrong_room`` (a new token may help), ``draining``, ``room_full``, ``server_full`` or
+    ``too_many_connections`` (later, or another server, may help); "" if it is none of these.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ProtocolMismatch(JoinError):

@@ -6,13 +6,15 @@ calls) and the mesh (which does both).
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from os import PathLike
 
 import signaling
 from netcode.errors import NetcodeError, Refused, Unreachable, UsageError, WireError
 from netcode.transports.webrtc import DatagramFilters, IceServer, WebRtcTransport
 from signaling import messages as m
+from signaling.tls import client_context
 
 log = logging.getLogger("netcode")
 
@@ -27,29 +29,31 @@ MAX_ANSWERING = 64
 """Callers that are being answered at the same time; more are not, and try again."""
 
 
+OnTransport = Callable[[WebRtcTransport], None]
+"""What is called with a transport that has opened, and owns it from then on."""
+
+
 class Introductions:
     """One member's introductions. Lives on an event loop.
 
-    ``send`` hands a message to signaling. ``on_transport(peer_id, transport)`` is called for
-    every open transport to a peer that has called here. ``filters()`` makes the bad weather of
-    each transport, if any.
+    ``send`` hands a message to signaling. ``on_call(peer_id)`` is asked when a peer calls, while
+    that is certainly a member of the room, and returns what to do with the transport once it is
+    open; without it nobody is answered. ``ice_servers()`` is asked for each transport, since
+    credentials grow old. ``filters()`` makes the bad weather of each transport, if any.
     """
 
     def __init__(
         self,
         send: Callable[[m.PeerMessage], Awaitable[None]],
         *,
-        ice_servers: Sequence[m.IceServer] = (),
+        ice_servers: Callable[[], Sequence[m.IceServer]] = tuple,
         filters: Callable[[], DatagramFilters | None] = lambda: None,
-        on_transport: Callable[[str, WebRtcTransport], None] | None = None,
+        on_call: Callable[[str], OnTransport] | None = None,
     ) -> None:
         self._send = send
-        self._ice_servers = [
-            IceServer(urls=server.urls, username=server.username, credential=server.credential)
-            for server in ice_servers
-        ]
+        self._ice_servers = ice_servers
         self._filters = filters
-        self._on_transport = on_transport
+        self._on_call = on_call
         self._calling: dict[str, WebRtcTransport] = {}
         self._answering: dict[str, WebRtcTransport] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,7 +63,7 @@ class Introductions:
 
         Raises `Unreachable`, saying what was tried. Cancelling gives the call up.
         """
-        transport = WebRtcTransport(ice_servers=self._ice_servers, filters=self._filters())
+        transport = self._transport()
         self._calling[peer] = transport
         try:
             await self._send(m.Offer(to=peer, sdp=await transport.offer()))
@@ -76,12 +80,12 @@ class Introductions:
         """Take in what a peer says through signaling. Nonsense is dropped."""
         match message:
             case m.OfferFrom(sender=peer, sdp=sdp):
-                if self._on_transport is None or peer in self._answering:
+                if self._on_call is None or peer in self._answering:
                     log.debug("an offer from %s is not wanted", peer)
                 elif len(self._answering) >= MAX_ANSWERING:
                     log.warning("too many callers at once: %s is not answered", peer)
                 else:
-                    self._keep(self._answer(peer, sdp, self._on_transport))
+                    self._keep(self._answer(peer, sdp, self._on_call(peer)))
             case m.AnswerFrom(sender=peer, sdp=sdp) if peer in self._calling:
                 self._keep(self._calling[peer].accept(sdp))
             case m.CandidateFrom(sender=peer):
@@ -106,10 +110,15 @@ class Introductions:
         for transport in transports:
             await transport.wait_closed()
 
-    async def _answer(
-        self, peer: str, sdp: str, on_transport: Callable[[str, WebRtcTransport], None]
-    ) -> None:
-        transport = WebRtcTransport(ice_servers=self._ice_servers, filters=self._filters())
+    def _transport(self) -> WebRtcTransport:
+        servers = [
+            IceServer(urls=server.urls, username=server.username, credential=server.credential)
+            for server in self._ice_servers()
+        ]
+        return WebRtcTransport(ice_servers=servers, filters=self._filters())
+
+    async def _answer(self, peer: str, sdp: str, on_transport: OnTransport) -> None:
+        transport = self._transport()
         self._answering[peer] = transport
         opened = False
         try:
@@ -124,7 +133,7 @@ class Introductions:
                 transport.close()
                 await transport.wait_closed()
         if opened:
-            on_transport(peer, transport)
+            on_transport(transport)
 
     def _keep(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(self._quietly(work))
@@ -140,21 +149,45 @@ class Introductions:
             log.debug("an introduction failed: %s", error)
 
 
-async def enter_room(
-    url: str, *, room: str, name: str, timeout: float
-) -> signaling.SignalingClient:
-    """Enter a room of a signaling server.
+Enter = Callable[..., Awaitable[signaling.SignalingClient]]
+"""``await enter(name=…, timeout=…)`` enters a room; made by `door`. Raises `Unreachable` or
+`Refused` with what to do about it, or `UsageError`."""
 
-    Raises `Unreachable` or `Refused` with what to do about it, or `UsageError`.
+
+def door(url: str, *, room: str, token: str | None, ca_file: str | PathLike[str] | None) -> Enter:
+    """The way into a room of a signaling server.
+
+    Raises `UsageError` for a room or a token that could not be one, and for a file of certificates
+    that cannot be used.
     """
+    with as_ours():
+        m.encode(m.Join(room, "", token=token))
+        tls = None if ca_file is None else client_context(ca_file)
+    if tls is not None and not url.startswith("wss://"):
+        raise UsageError(f"ca_file is for wss:// only, not for {url}: leave it out, or use wss://")
+
+    async def enter(*, name: str, timeout: float) -> signaling.SignalingClient:
+        try:
+            return await signaling.SignalingClient.connect(
+                url, room=room, name=name, token=token, timeout=timeout, ssl=tls
+            )
+        except signaling.Refused as error:
+            raise Refused(f"{url} does not take this player: {error}", error.code) from None
+        except signaling.UsageError as error:
+            raise UsageError(str(error)) from None
+        except signaling.SignalingError as error:
+            raise Unreachable(str(error)) from None
+
+    return enter
+
+
+@contextmanager
+def as_ours() -> Iterator[None]:
+    """Turn misuse that signaling notices into netcode's own `UsageError`."""
     try:
-        return await signaling.SignalingClient.connect(url, room=room, name=name, timeout=timeout)
-    except signaling.Refused as error:
-        raise Refused(f"{url} does not take this player: {error}") from None
+        yield
     except signaling.UsageError as error:
         raise UsageError(str(error)) from None
-    except signaling.SignalingError as error:
-        raise Unreachable(str(error)) from None
 
 
 async def part(transport: WebRtcTransport) -> None:

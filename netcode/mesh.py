@@ -7,12 +7,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
+from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import signaling
 from netcode.errors import Disconnected, SendQueueFull, Unreachable, UsageError
-from netcode.introductions import Introductions, enter_room, part
+from netcode.introductions import Enter, Introductions, door, part
 from netcode.link.delivery import Delivery
 from netcode.link.link import Link
 from netcode.link.session import Channel, Session
@@ -42,16 +44,25 @@ def join_mesh(
     *,
     room: str,
     name: str = "",
+    token: str | None = None,
+    ca_file: str | PathLike[str] | None = None,
     conditions: str | Conditions | None = None,
     timeout: float = JOIN_TIMEOUT,
 ) -> "Mesh":
     """Join a room in which everyone is connected to everyone: ``async with join_mesh(…) as mesh``.
 
     Entering returns when all who were in the room are connected, or cannot be reached (they are
-    left out, and logged). Raises `Unreachable` or `Refused` if the room cannot be joined;
-    cancelling leaves nothing behind.
+    left out, and logged). ``token`` is what the game's back end has signed for this player, where
+    the room asks for it; its name counts then. ``ca_file`` is a PEM file of the certificates to
+    trust for ``wss://``, instead of the system's. Raises `Unreachable` or `Refused` if the room
+    cannot be joined; cancelling leaves nothing behind.
     """
-    return Mesh(url, room=room, name=name, conditions=conditions, timeout=timeout)
+    return Mesh(
+        name=name,
+        enter=door(url, room=room, token=token, ca_file=ca_file),
+        conditions=conditions,
+        timeout=timeout,
+    )
 
 
 class MeshPeer:
@@ -61,7 +72,7 @@ class MeshPeer:
         self.id = peer_id
         """As given by the signaling server."""
         self.name = name
-        """What the peer calls itself; not unique, not verified."""
+        """What the peer calls itself; not unique. Verified only where the room asks for tokens."""
         self.left_because: str | None = None
         """Why the peer is gone; None while it is here."""
         self._transport = transport
@@ -154,14 +165,13 @@ class Mesh:
 
     def __init__(
         self,
-        url: str,
         *,
-        room: str,
         name: str,
+        enter: Enter,
         conditions: str | Conditions | None,
         timeout: float,
     ) -> None:
-        self._url, self._room, self._name, self._timeout = url, room, name, timeout
+        self._enter = partial(enter, name=name or "peer", timeout=timeout)
         self._weather = None if conditions is None else conditions_of(conditions)
         self.peers: dict[str, MeshPeer] = {}
         """Who is connected, by id."""
@@ -255,16 +265,14 @@ class Mesh:
     # ----------------------------------------------------------------------------------------
 
     async def _join(self) -> None:
-        member = await enter_room(
-            self._url, room=self._room, name=self._name or "peer", timeout=self._timeout
-        )
+        member = await self._enter()
         self._member = member
         self._names.update(member.peers)
         self._introductions = Introductions(
             member.send,
-            ice_servers=member.ice_servers,
+            ice_servers=lambda: member.ice_servers,
             filters=self._filters,
-            on_transport=self._met,
+            on_call=lambda peer: partial(self._met, peer),
         )
         present = list(member.peers)
         self._keep(self._listen(member, self._introductions))
@@ -288,6 +296,9 @@ class Mesh:
             async for message in member:
                 if isinstance(message, signaling.PeerJoined):
                     self._names[message.id] = message.name
+                    if any(server.credential for server in member.ice_servers):
+                        # The newcomer is about to call, and ours may have grown old.
+                        await member.renew_ice_servers()
                 elif isinstance(message, signaling.PeerLeft) and message.id not in self.peers:
                     self._names.pop(message.id, None)
                 introductions.take(message)

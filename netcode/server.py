@@ -2,31 +2,33 @@
 
 import asyncio
 import logging
-import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from netcode.core.host import MAX_REWIND, Host
+from netcode.core.join import MAX_DRAIN_SECONDS, Identity
 from netcode.core.server_side import ServerSide
 from netcode.errors import UsageError
-from netcode.introductions import Introductions, part
+from netcode.introductions import Introductions, OnTransport, as_ours, part
 from netcode.link.link import Link
 from netcode.protocol import Protocol
 from netcode.sync.budget import Budget
 from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
 from netcode.transports.webrtc import WebRtcTransport
-from signaling import IceServer, SignalingLimits, SignalingServer
+from signaling import IceServer, LocalMember, SignalingLimits, SignalingServer
 from signaling import messages as m
-from signaling.server import LocalMember
+from signaling.stopping import Signals, first_of
+from signaling.tls import File, server_context
 
 log = logging.getLogger("netcode")
 
 GAME_ROOM = "game"
-"""The signaling room in which a server's players meet it."""
+"""The signaling room in which a server's players meet it, unless it names another one."""
 
 SPARE_CALLERS = 16
 """Room for those who are told that the game is full."""
@@ -50,6 +52,12 @@ class Server(ServerSide):
     enough. ``max_rewind`` is how many seconds back `rewind` goes at most. ``seed`` is what
     `Step.random` draws from.
 
+    ``join_secret`` (16 bytes at least) is what the game's back end signs join tokens with: players
+    need one then, and are called as it says. It must name ``room``, so servers that share a secret
+    have rooms of their own. ``origins`` are the web pages whose browsers are let in (all, unless
+    told), ``trust_proxies`` the reverse proxies that are believed where a connection comes from.
+    ``ice_servers`` may be a function of a player's name; see `signaling.SignalingServer`.
+
     Raises `UsageError` for values that could not work. All methods and handlers belong to the
     thread of the server's event loop.
     """
@@ -66,7 +74,11 @@ class Server(ServerSide):
         max_players: int = 64,
         max_rewind: float = MAX_REWIND,
         seed: int = 0,
-        ice_servers: Iterable[IceServer] = (),
+        join_secret: bytes | str | None = None,
+        room: str = GAME_ROOM,
+        origins: Sequence[str] | None = None,
+        trust_proxies: Sequence[str] = (),
+        ice_servers: Iterable[IceServer] | Callable[[str], Sequence[IceServer]] = (),
     ) -> None:
         super().__init__(
             Host(
@@ -83,38 +95,73 @@ class Server(ServerSide):
             )
         )
         self._host.on_link_closed = self._link_closed
-        self._ice_servers = tuple(ice_servers)
+        self._room = room
+        self._make_signaling = partial(
+            SignalingServer,
+            limits=SignalingLimits(max_peers_per_room=self._host.max_players + SPARE_CALLERS),
+            join_secret=join_secret,
+            origins=origins,
+            trust_proxies=trust_proxies,
+            ice_servers=ice_servers if callable(ice_servers) else tuple(ice_servers),
+            counts=lambda: {"players": len(self.players)},
+        )
+        with as_ours():
+            self._make_signaling()
+            m.encode(m.Join(room, "server", "host"))
+        self._asks_for_tokens = join_secret is not None
         self._signaling: SignalingServer | None = None
         self._member: LocalMember | None = None
         self._introductions: Introductions | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._partings: set[asyncio.Task[None]] = set()
-        self._address = "127.0.0.1"
+        self._somebody_went = asyncio.Event()
+        self._scheme, self._address = "ws", "127.0.0.1"
 
     # -- running -----------------------------------------------------------------------------
 
-    def run(self, port: int = 8080, host: str = "") -> None:
+    def run(
+        self,
+        port: int = 8080,
+        host: str = "",
+        *,
+        cert: File | None = None,
+        key: File | None = None,
+        drain: float = 0.0,
+    ) -> None:
         """Serve until Ctrl-C or SIGTERM. Port 0 takes a free one; "" listens everywhere.
 
-        Raises `OSError` if the port is taken.
+        With a ``cert`` (and ``key``, if that is in a file of its own), PEM files both, players come
+        by ``wss://``. SIGTERM gives those who are there ``drain`` seconds to finish (see `drain`);
+        a second signal ends the server at once.
+
+        Raises `OSError` if the port is taken, `UsageError` for files that cannot be used.
         """
+        if not 0 <= drain <= MAX_DRAIN_SECONDS:
+            raise UsageError(f"drain is 0 to {MAX_DRAIN_SECONDS:.0f} seconds, not {drain!r}")
         with suppress(KeyboardInterrupt):
-            asyncio.run(self._run(port, host))
+            asyncio.run(self._run(port, host, cert, key, drain))
 
-    async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
-        """Begin to serve on the running event loop; `stop` ends it.
+    async def start(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        *,
+        cert: File | None = None,
+        key: File | None = None,
+    ) -> None:
+        """Begin to serve on the running event loop; `stop` ends it. See `run`.
 
-        Raises `OSError` if the port is taken, `UsageError` if it has been started already.
-        Cancelling it stops what had begun.
+        Raises `OSError` if the port is taken, `UsageError` if it has been started already, or for
+        files that cannot be used. Cancelling it stops what had begun.
         """
         if self._signaling is not None:
             raise UsageError("this server runs already")
-        limits = SignalingLimits(
-            max_peers_per_room=self._host.max_players + SPARE_CALLERS,
-        )
-        signaling = SignalingServer(limits=limits, ice_servers=self._ice_servers)
+        with as_ours():
+            tls = None if cert is None else server_context(cert, key)
+            signaling = self._make_signaling()
+        member = signaling.attach(self._room, "server", self._heard)
         try:
-            await signaling.start(host or None, port)
+            await signaling.start(host or None, port, ssl=tls)
         except OSError as error:
             raise OSError(
                 error.errno,
@@ -122,12 +169,33 @@ class Server(ServerSide):
                 "Stop it, or choose another port",
             ) from None
         self._signaling = signaling
-        self._address = host or "127.0.0.1"
-        self._member = signaling.attach(GAME_ROOM, "server", self._heard)
+        self._scheme, self._address = "ws" if tls is None else "wss", host or "127.0.0.1"
+        self._host.is_draining = False
+        self._member = member
         self._introductions = Introductions(
-            self._say, ice_servers=self._ice_servers, on_transport=self._met
+            self._say, ice_servers=self._own_ice_servers, on_call=self._called
         )
         self._ticking = asyncio.create_task(self._tick_forever(), name="netcode ticks")
+
+    async def drain(self, seconds: float) -> None:
+        """Stop without cutting anybody off: nobody new, everybody told, wait, then `stop`.
+
+        Newcomers are refused with a reason. Players hear it (`Client.draining`), and so do the
+        handlers of `on_drain`. It waits until all players have left, but not longer than
+        ``seconds`` (0 to 86,400). Harmless if the server does not run. Cancelling it leaves the
+        server running, still letting nobody in. Raises `UsageError` for a time that makes no sense.
+        """
+        if self._signaling is None:
+            return
+        with as_ours():
+            self._signaling.begin_draining(seconds)
+        self._host.drain(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.players:
+                    self._somebody_went.clear()
+                    await self._somebody_went.wait()
+        await self.stop("the server is going away")
 
     async def stop(self, reason: str = "the server has stopped") -> None:
         """Say goodbye to everybody and stop. Harmless if it does not run.
@@ -178,23 +246,31 @@ class Server(ServerSide):
     @property
     def url(self) -> str:
         """What players on this machine pass to `connect`."""
-        return f"ws://{self._address}:{self.port}"
+        return f"{self._scheme}://{self._address}:{self.port}"
 
-    async def _run(self, port: int, host: str) -> None:
-        await self.start(port, host)
-        stopping = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with suppress(NotImplementedError, ValueError):  # Windows, or not the main thread
-                loop.add_signal_handler(number, stopping.set)
-        print(f"netcode: serving on ws://localhost:{self.port} (Ctrl-C stops)", flush=True)
-        waiting = asyncio.create_task(stopping.wait())
-        assert self._ticking is not None
-        try:
-            await asyncio.wait([waiting, self._ticking], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            await self.stop()
+    async def _run(
+        self, port: int, host: str, cert: File | None, key: File | None, drain: float
+    ) -> None:
+        await self.start(port, host, cert=cert, key=key)
+        ticking = self._ticking
+        assert ticking is not None
+        with Signals() as told:
+
+            async def drain_when_told() -> None:
+                await told.drain.wait()
+                await self.drain(drain)
+
+            async def rules_failed() -> None:
+                await asyncio.wait([ticking])
+                if ticking.cancelled():  # they did not: the server is being stopped
+                    await told.stop.wait()
+
+            url = f"{self._scheme}://localhost:{self.port}"
+            print(f"netcode: serving on {url} (Ctrl-C stops)", flush=True)
+            try:
+                await first_of(told.stop.wait(), drain_when_told(), rules_failed())
+            finally:
+                await self.stop()
 
     async def _tick_forever(self) -> None:
         while True:
@@ -214,17 +290,39 @@ class Server(ServerSide):
         if self._member is not None:
             self._member.send(message)
 
-    def _met(self, peer: str, transport: WebRtcTransport) -> None:
-        if self._signaling is None:  # stopping
-            self._part(transport)
+    def _own_ice_servers(self) -> Sequence[IceServer]:
+        """What the server itself uses for its next transport."""
+        assert self._member is not None
+        try:
+            return self._member.renew_ice_servers()
+        except Exception:
+            log.exception("the ice_servers function failed; the server goes on without")
+            return ()
+
+    def _called(self, peer: str) -> OnTransport:
+        """A player calls, who is a member of the room at this moment: who that is, is known now.
+
+        The description that it sends names the certificate of its transport. So whoever is at the
+        other end of that transport is the one that signaling has checked.
+        """
+        claims = None if self._signaling is None else self._signaling.claims_of(peer)
+        identity = None
+        if claims is not None:
+            identity = Identity(claims.name, claims.subject, claims.id)
+        return lambda transport: self._met(identity, transport)
+
+    def _met(self, identity: Identity | None, transport: WebRtcTransport) -> None:
+        if self._signaling is None or (identity is None and self._asks_for_tokens):
+            self._part(transport)  # stopping, or a caller whom signaling has not checked
         elif self._host.waiting >= MAX_WAITING:
             log.warning("too many links wait without a hello: one more is dropped")
             self._part(transport)
         else:
-            self._host.attach(transport)
+            self._host.attach(transport, identity)
 
     def _link_closed(self, link: Link) -> None:
         assert isinstance(link.transport, WebRtcTransport)
+        self._somebody_went.set()
         self._part(link.transport)
 
     def _part(self, transport: WebRtcTransport) -> None:

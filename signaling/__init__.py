@@ -5,8 +5,9 @@ what WebRTC needs to connect: offers, answers, candidates. After that it is not 
 what peers say to each other on their own connection does not pass here.
 
 This package stands alone: it imports nothing of netcode and may be used without it. In it, from
-the pure inside out: `messages` (what travels), `rooms` (who may say what to whom), `limits`,
-`connection` (one WebSocket), `server`, `client`. ``python -m signaling`` runs a server.
+the pure inside out: `rules` and `messages` (what travels), `tokens` (who may join), `rooms` (who
+may say what to whom), `limits`, `connection` (one WebSocket), `server`, `client`.
+``python -m signaling`` runs a server, ``python -m signaling token`` makes a token.
 
 What may enter: the meeting of peers, and what they must be told for it (STUN and TURN servers
 and their credentials). What may not: anything that knows what the peers will say.
@@ -18,17 +19,21 @@ from signaling.errors import (
     MessageError,
     Refused,
     SignalingError,
+    TokenError,
     Unreachable,
     UsageError,
 )
 from signaling.limits import SignalingLimits
+from signaling.local import LocalMember
 from signaling.messages import (
     Answer,
     AnswerFrom,
     Candidate,
     CandidateFrom,
+    Draining,
     Error,
     IceServer,
+    IceServersRenewed,
     Joined,
     Offer,
     OfferFrom,
@@ -39,16 +44,21 @@ from signaling.messages import (
     Role,
     ServerMessage,
 )
-from signaling.server import LocalMember, SignalingServer
+from signaling.server import SignalingServer
+from signaling.tokens import Claims, JoinSecret
 
 __all__ = [
     "Answer",
     "AnswerFrom",
     "Candidate",
     "CandidateFrom",
+    "Claims",
     "ConnectionLost",
+    "Draining",
     "Error",
     "IceServer",
+    "IceServersRenewed",
+    "JoinSecret",
     "Joined",
     "LocalMember",
     "MessageError",
@@ -65,6 +75,7 @@ __all__ = [
     "SignalingError",
     "SignalingLimits",
     "SignalingServer",
+    "TokenError",
     "Unreachable",
     "UsageError",
 ]

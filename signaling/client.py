@@ -25,19 +25,23 @@ from websockets.exceptions import (
 from signaling.errors import ConnectionLost, MessageError, Refused, Unreachable, UsageError
 from signaling.limits import CLOSE_GRACE, SignalingLimits
 from signaling.messages import (
+    CODE_HEADER,
     MAX_SERVER_MESSAGE_BYTES,
     Error,
+    IceServersRenewed,
     Join,
     Joined,
     PeerJoined,
     PeerLeft,
     PeerMessage,
+    RenewIceServers,
     Role,
     ServerMessage,
     decode_from_server,
     encode,
 )
 
+HTTP_TOO_MANY_REQUESTS = 429
 HTTP_SERVICE_UNAVAILABLE = 503
 
 
@@ -61,7 +65,7 @@ class SignalingClient:
         self.peers = {peer.id: peer.name for peer in joined.peers}
         """The names of the others in the room by their ids, the host included."""
         self.ice_servers = joined.ice_servers
-        """The STUN and TURN servers that the server says to use."""
+        """The STUN and TURN servers that the server says to use, as of the last message read."""
         self.malformed = 0
         """How many messages of the server made no sense (or not yet, to this version)."""
         self._socket = socket
@@ -75,6 +79,7 @@ class SignalingClient:
         room: str,
         name: str,
         role: Role = "peer",
+        token: str | None = None,
         timeout: float = 10.0,
         ssl: ssl.SSLContext | None = None,
     ) -> Self:
@@ -85,8 +90,11 @@ class SignalingClient:
             room: which room; 1 to 64 bytes of printable characters.
             name: what others call this peer; at most 64 bytes.
             role: ``"host"`` to be the one whom the others of the room connect to.
+            token: the join token that the game's back end made for this player, where the server
+                asks for one; its name then counts instead of ``name``. At most 1,024 bytes.
             timeout: seconds for all of it.
-            ssl: for ``wss://``, a context other than the system's usual one.
+            ssl: for ``wss://``, a context other than the system's usual one, such as that of
+                `signaling.tls.client_context`, which trusts a private authority.
 
         Cancelling it drops the connection at once; the server announces that as ``"lost"`` if
         the join had got through.
@@ -94,12 +102,13 @@ class SignalingClient:
         Raises:
             UsageError: if the url, the room or the name is not allowed.
             Unreachable: if no signaling server answers there in time.
-            Refused: if the server does not let this peer in: room full, room has a host, ….
+            Refused: if the server does not let this peer in: room full, a bad token, draining, ….
+                Its ``code`` tells programs which.
         """
         _check_url(url)
         if ssl is not None and not url.lower().startswith("wss:"):
             raise UsageError("ssl is for wss:// urls only: leave it out, or use wss://")
-        join = encode(Join(room, name, role))
+        join = encode(Join(room, name, role, token))
         try:
             async with asyncio.timeout(timeout):
                 socket = await _open(url, ssl)
@@ -137,6 +146,21 @@ class SignalingClient:
         except ConnectionClosed as closed:
             raise self._lost(closed) from None
 
+    async def renew_ice_servers(self) -> None:
+        """Ask for the STUN and TURN servers again, with new credentials.
+
+        The answer comes to whoever iterates, as `IceServersRenewed`; `ice_servers` is then new. If
+        there are none, an `Error` with the code ``no_ice_servers`` comes. Cancelling it may or may
+        not have asked.
+
+        Raises:
+            ConnectionLost: if the connection has ended.
+        """
+        try:
+            await self._socket.send(encode(RenewIceServers()))
+        except ConnectionClosed as closed:
+            raise self._lost(closed) from None
+
     def __aiter__(self) -> AsyncIterator[ServerMessage]:
         return self
 
@@ -167,6 +191,8 @@ class SignalingClient:
                     self.peers.pop(message.id, None)
                     if self.host == message.id:
                         self.host = None
+                case IceServersRenewed():
+                    self.ice_servers = message.ice_servers
                 case _:
                     pass
             return message
@@ -256,10 +282,9 @@ async def _open(url: str, tls: ssl.SSLContext | None) -> ClientConnection:
     except InvalidURI as error:
         raise UsageError(f"{url!r} is no usable url: {error}") from None
     except InvalidStatus as error:
-        if error.response.status_code == HTTP_SERVICE_UNAVAILABLE:
-            raise Refused(
-                "server_full", f"the server at {url} is full or stopping: try again later"
-            ) from None
+        refusal = _refusal(url, error)
+        if refusal is not None:
+            raise refusal from None
         raise Unreachable(
             f"a web server answers at {url} (HTTP {error.response.status_code}), but it is no "
             "signaling server: are port and path right?"
@@ -269,9 +294,17 @@ async def _open(url: str, tls: ssl.SSLContext | None) -> ClientConnection:
             f"the proxy set for this machine does not lead to {url}: {error}"
         ) from error
     except (InvalidHandshake, ConnectionClosed, EOFError):
+        other = "ws" if url.lower().startswith("wss") else "wss"
         raise Unreachable(
-            f"something answers at {url}, but it is no WebSocket server: is the port right?"
+            f"something answers at {url}, but it is no WebSocket server: is the port right? "
+            f"Or is it {other}://?"
         ) from None
+    except ssl.SSLCertVerificationError as error:
+        raise Unreachable(
+            f"the certificate of {url} is not trusted ({error.verify_message or error}): if it is "
+            "of your own making, tell this client to trust its file (ca_file, or an ssl context); "
+            "otherwise somebody else may be answering"
+        ) from error
     except ssl.SSLError as error:
         raise Unreachable(
             f"TLS with {url} failed ({error.reason or error}): if the server has no certificate, "
@@ -288,6 +321,25 @@ async def _open(url: str, tls: ssl.SSLContext | None) -> ClientConnection:
             f"no server answers at {url}: is it running, is the port right? "
             f"({error.strerror or error})"
         ) from error
+
+
+def _refusal(url: str, error: InvalidStatus) -> Refused | None:
+    """Return what a signaling server means by its HTTP status; None if it is not one's."""
+    status = error.response.status_code
+    if status == HTTP_TOO_MANY_REQUESTS:
+        return Refused(
+            "too_many_connections",
+            f"the server at {url} has too many connections from this address: try again later",
+        )
+    if status != HTTP_SERVICE_UNAVAILABLE:
+        return None
+    if "draining" in error.response.headers.get_all(CODE_HEADER):
+        return Refused(
+            "draining",
+            f"the server at {url} is going away and lets nobody in any more: try another one, or "
+            "later",
+        )
+    return Refused("server_full", f"the server at {url} is full or stopping: try again later")
 
 
 async def _join(url: str, socket: ClientConnection, join: str) -> Joined:

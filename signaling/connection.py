@@ -7,29 +7,34 @@ The handler reads with `texts`; anybody may `send`, which never waits; one task 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 from websockets.frames import CloseCode
 
+from signaling.gate import Visitor
 from signaling.limits import CLOSE_GRACE, Pace, SignalingLimits
+from signaling.tokens import Claims
 
 
 class Connection:
     """A WebSocket with a bounded queue of what waits to be sent."""
 
-    def __init__(self, socket: ServerConnection, limits: SignalingLimits) -> None:
+    def __init__(self, socket: Visitor, limits: SignalingLimits) -> None:
         self.peer_id: str | None = None
         """Its id in its room, while it is in one."""
+        self.claims: Claims | None = None
+        """What its join token says, if it had to show one."""
         self.said_goodbye = False
         """Whether the other end closed in the proper way, instead of vanishing."""
-        self._socket = socket
+        self.socket = socket
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._queue: deque[str] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._end: tuple[CloseCode, str] | None = None
+        self._ended = asyncio.Event()
         self._abort: asyncio.TimerHandle | None = None
 
     @property
@@ -63,8 +68,20 @@ class Connection:
         """
         if self._end is None:
             self._end = code, reason
-            self._abort = self._loop.call_later(CLOSE_GRACE, self._socket.transport.abort)
+            self._ended.set()
+            self._abort = self._loop.call_later(CLOSE_GRACE, self.socket.transport.abort)
             self._wake.set()
+
+    @property
+    def subject(self) -> str | None:
+        """What the game's back end calls its player, if it said so."""
+        return None if self.claims is None else self.claims.subject
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not when the connection is to end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
 
     async def texts(self) -> AsyncGenerator[str | bytes, None]:
         """Yield what arrives, no faster than the limits allow, until the connection ends.
@@ -77,7 +94,7 @@ class Connection:
         volume = Pace(self._limits.byte_burst, self._limits.byte_rate, started)
         try:
             while True:
-                text = await self._socket.recv()
+                text = await self.socket.recv()
                 now = self._loop.time()
                 # Characters stand for bytes here: close enough for a pace.
                 wait = max(messages.take(1, now), volume.take(len(text), now))
@@ -102,15 +119,15 @@ class Connection:
                     # Keepalive pings queue behind a full socket, so they cannot notice that it
                     # is lost; this does, after the same time.
                     async with asyncio.timeout(patience):
-                        await self._socket.send(text)
+                        await self.socket.send(text)
                 if self._end is not None:
                     break
                 self._wake.clear()
                 await self._wake.wait()
-            await self._socket.close(*self._end)
+            await self.socket.close(*self._end)
         except (ConnectionClosed, TimeoutError):
             pass
         finally:
-            self._socket.transport.abort()
+            self.socket.transport.abort()
             if self._abort is not None:
                 self._abort.cancel()

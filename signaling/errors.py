@@ -5,6 +5,7 @@ SignalingError
 ├── MessageError    a text that is no message of this protocol; the one error of the decoders
 ├── Unreachable     no signaling server answers at that address; the text says what to check
 ├── Refused         the server answered "no": room full, room has a host, server full, …
+│   └── TokenError  a join token does not open this room; the one error of checking tokens
 └── ConnectionLost  the connection to the server has ended, and this end did not ask for it
 """
 
@@ -37,13 +38,22 @@ class Refused(SignalingError):
     """The server understood, and said no.
 
     ``code`` is for programs: ``room_full``, ``too_many_rooms``, ``room_has_host``,
-    ``room_reserved``, ``unknown_peer``, ``server_full``, ``closed`` (the server closed the
-    connection instead of an answer); a newer server may know others.
+    ``room_reserved``, ``unknown_peer``, ``server_full``, ``too_many_connections`` (from this
+    address), ``draining``, ``no_ice_servers``, the codes of `TokenError`, ``closed`` (the server
+    closed the connection instead of an answer); a newer server may know others.
     """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class TokenError(Refused):
+    """A join token is missing, or does not open this room.
+
+    ``code`` is ``token_missing``, ``token_invalid`` (forged, cut, signed with another secret, or
+    spelled wrongly by its back end), ``token_expired`` or ``token_wrong_room``.
+    """
 
 
 class ConnectionLost(SignalingError):

@@ -1,5 +1,6 @@
 """What a signaling server spends on others at most, and the pace it lets one connection keep."""
 
+import math
 from dataclasses import dataclass, fields
 
 from signaling.errors import UsageError
@@ -12,6 +13,18 @@ class SignalingLimits:
 
     max_connections: int = 1_000
     """WebSocket connections at one time. More get HTTP 503 before they cost anything."""
+    max_connections_per_address: int = 64
+    """WebSocket connections at one time from one IP address (IPv6: from one /64), as many as a full
+    room behind one router. More get HTTP 429. This machine itself (loopback) is not limited."""
+    address_burst: int = 200
+    """Connections that one address may open at once; beyond, only ``address_rate`` of them."""
+    address_rate: float = 5.0
+    """New connections per second and address in the long run. More get HTTP 429."""
+    bad_token_burst: int = 10
+    """Joins with a bad token that one address is answered at once; beyond, each answer waits."""
+    bad_token_rate: float = 0.2
+    """Bad tokens per second and address that are answered without a wait in the long run. A wait
+    is five seconds at most. Who shares the address and has a good token does not wait."""
     max_rooms: int = 1_000
     """Rooms with somebody in them."""
     max_peers_per_room: int = 64
@@ -77,12 +90,24 @@ class Pace:
         self._tokens = burst
         self._at = now
 
-    def take(self, amount: float, now: float) -> float:
+    def take(self, amount: float, now: float, *, most: float = math.inf) -> float:
         """Take an amount and return how many seconds to wait before acting on it.
 
-        ``now`` is in monotonic seconds. The bucket may go into debt by one amount, which the
-        wait pays off.
+        ``now`` is in monotonic seconds. The bucket goes into debt, which the wait pays off. A wait
+        of ``most`` seconds is the longest: what would make it longer is not taken.
         """
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate) - amount
-        self._at = now
+        self._refill(now)
+        self._tokens = max(self._tokens - amount, min(self._tokens, -most * self._rate))
         return max(0.0, -self._tokens / self._rate)
+
+    def try_take(self, amount: float, now: float) -> float:
+        """Take an amount if it is there; return 0.0, or in how many seconds it will be."""
+        self._refill(now)
+        if self._tokens < amount:
+            return (amount - self._tokens) / self._rate
+        self._tokens -= amount
+        return 0.0
+
+    def _refill(self, now: float) -> None:
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now

@@ -5,8 +5,9 @@ at the end of this file; fields that a shape does not name are ignored, so that 
 add some. A peer addresses another with ``to``; the server replaces it by ``from``, which it
 writes itself, so that nobody can speak in another's name.
 
-    client → server   join · offer · answer · candidate · leave
-    server → client   joined · peer_joined · peer_left · offer · answer · candidate · error
+    client → server   join · offer · answer · candidate · renew_ice_servers · leave
+    server → client   joined · peer_joined · peer_left · offer · answer · candidate ·
+                      ice_servers · draining · error
 
 SDP and candidates are opaque here: bounded, never read. What is encoded here decodes here,
 because `encode` checks with the decoder's own rules. This module is pure.
@@ -14,12 +15,13 @@ because `encode` checks with the decoder's own rules. This module is pure.
 
 import dataclasses
 import json
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from signaling import rules
 from signaling.errors import MessageError, UsageError
+from signaling.rules import Invalid
 
 MAX_CLIENT_MESSAGE_BYTES = 65_536
 """Bytes of a message to the server: the largest SDP with its JSON around it."""
@@ -41,6 +43,9 @@ MAX_ID_BYTES = 64
 MAX_MID_BYTES = 256
 """Bytes of a media section's name; the SDP decides, one or two characters is usual."""
 
+MAX_TOKEN_BYTES = 1_024
+"""Bytes of a join token. With the longest name, room and subject in it, it has about 700."""
+
 MAX_EXPLANATION_BYTES = 1_024
 """Bytes of an error's text or of a reason for leaving."""
 
@@ -53,6 +58,10 @@ MAX_LISTED_PEERS = 4_096
 """Peers that one ``joined`` can list: at 200 bytes each they stay below a message's limit."""
 
 MAX_MLINE_INDEX = 65_535
+MAX_DRAIN_SECONDS = 86_400.0
+
+CODE_HEADER = "X-Signaling-Code"
+"""The HTTP header with the code of `Refused`, where a connection is refused before any message."""
 
 Role = Literal["host", "peer"]
 
@@ -67,6 +76,11 @@ class Join:
     """What people call this peer: at most 64 bytes, no control characters. Need not be unique."""
     role: Role = "peer"
     """``"host"`` to be the one whom the others of the room connect to. A room has at most one."""
+    token: str | None = field(default=None, repr=False)
+    """What the game's back end signed (see `signaling.tokens`), where the server asks for it.
+
+    Its name counts then, and not ``name``. Not part of the repr, so that it stays out of logs.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +114,11 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Leave:
     """Leave the room; the server announces it and closes the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewIceServers:
+    """Ask for the STUN and TURN servers again, with new credentials; members only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +202,21 @@ class CandidateFrom:
 
 
 @dataclass(frozen=True, slots=True)
+class IceServersRenewed:
+    """The answer to `RenewIceServers` (``ice_servers`` on the wire)."""
+
+    ice_servers: tuple[IceServer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The server is going away: it lets nobody in any more, and closes when all have left."""
+
+    seconds: float
+    """After so many seconds it closes whoever is still there; 0 to 86,400."""
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """Something that this peer sent was refused or made no sense; the connection may go on."""
 
@@ -195,8 +229,18 @@ class Error:
 PeerMessage = Offer | Answer | Candidate
 """What a peer sends to another through the server."""
 
-ClientMessage = Join | PeerMessage | Leave
-ServerMessage = Joined | PeerJoined | PeerLeft | OfferFrom | AnswerFrom | CandidateFrom | Error
+ClientMessage = Join | PeerMessage | RenewIceServers | Leave
+ServerMessage = (
+    Joined
+    | PeerJoined
+    | PeerLeft
+    | OfferFrom
+    | AnswerFrom
+    | CandidateFrom
+    | IceServersRenewed
+    | Draining
+    | Error
+)
 
 
 def encode(message: ClientMessage | ServerMessage) -> str:
@@ -235,80 +279,7 @@ def decode_from_server(text: str | bytes) -> ServerMessage:
     return message
 
 
-# --- the rules -----------------------------------------------------------------------------------
-
-_LINE_BREAKS_AND_CONTROLS = {"Cc", "Zl", "Zp"}
-"""Unicode categories that would let a name break out of its line in a log or a list."""
-
-
-class _Invalid(Exception):
-    """A field breaks its rule; the text says which, and reads on after the field's name."""
-
-
-def _text(most: int, *, least: int = 0) -> Callable[[object], str]:
-    """Return the rule "a text of least to most bytes of UTF-8"."""
-
-    def check(value: object) -> str:
-        if not isinstance(value, str):
-            raise _Invalid("must be text")
-        try:
-            size = len(value.encode())
-        except UnicodeEncodeError:
-            # JSON can spell half of a surrogate pair, which UTF-8 cannot carry on.
-            raise _Invalid("must be text without unpaired surrogates") from None
-        if not least <= size <= most:
-            raise _Invalid(f"must have {least} to {most} bytes, has {size}")
-        return value
-
-    return check
-
-
-def _single_line(most: int) -> Callable[[object], str]:
-    check_text = _text(most)
-
-    def check(value: object) -> str:
-        text = check_text(value)
-        if any(unicodedata.category(letter) in _LINE_BREAKS_AND_CONTROLS for letter in text):
-            raise _Invalid("must not contain control characters or line breaks")
-        return text
-
-    return check
-
-
-def _room(value: object) -> str:
-    text = _text(MAX_ROOM_BYTES, least=1)(value)
-    if not text.isprintable():
-        raise _Invalid("must contain printable characters only")
-    return text
-
-
-def _role(value: object) -> str:
-    if value not in ("host", "peer"):
-        raise _Invalid('must be "host" or "peer"')
-    return str(value)
-
-
-def _mline_index(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _Invalid("must be an integer")
-    if not 0 <= value <= MAX_MLINE_INDEX:
-        raise _Invalid(f"must be between 0 and {MAX_MLINE_INDEX}")
-    return value
-
-
-def _or_null(check: Callable[[object], Any]) -> Callable[[object], Any]:
-    return lambda value: None if value is None else check(value)
-
-
-def _list_of(check: Callable[[object], Any], most: int) -> Callable[[object], tuple[Any, ...]]:
-    def check_list(value: object) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise _Invalid("must be a list")
-        if len(value) > most:
-            raise _Invalid(f"must have at most {most} items, has {len(value)}")
-        return tuple(check(item) for item in value)
-
-    return check_list
+# --- to and from JSON ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +321,7 @@ class _Shape:
                 continue
             try:
                 values[rule.attribute] = rule.check(wire[key])
-            except _Invalid as error:
+            except Invalid as error:
                 raise MessageError("bad_field", f'{name}: "{key}" {error}') from None
         return self.cls(**values)
 
@@ -371,11 +342,11 @@ def _entry(cls: type[Any]) -> Callable[[object], Any]:
 
     def check(value: object) -> Any:
         if not isinstance(value, dict):
-            raise _Invalid("must be a list of objects")
+            raise Invalid("must be a list of objects")
         try:
             return _ENTRY_SHAPES[cls].from_wire(value, "an entry")
         except MessageError as error:
-            raise _Invalid(f"is wrong in {error}") from None
+            raise Invalid(f"is wrong in {error}") from None
 
     return check
 
@@ -405,24 +376,30 @@ def _decode(text: str | bytes, shapes: Mapping[str, _Shape], limit: int) -> Any:
 
 # --- the shapes ----------------------------------------------------------------------------------
 
-_ID = _text(MAX_ID_BYTES, least=1)
-_NAME = _single_line(MAX_NAME_BYTES)
-_SDP = _Field("sdp", _text(MAX_SDP_BYTES))
+_ID = rules.text(MAX_ID_BYTES, least=1)
+_ROOM = rules.printable(MAX_ROOM_BYTES, least=1)
+_NAME = rules.single_line(MAX_NAME_BYTES)
+_ROLE = rules.one_of("host", "peer")
+_REASON = rules.single_line(MAX_EXPLANATION_BYTES)
+_SDP = _Field("sdp", rules.text(MAX_SDP_BYTES))
 _TO = _Field("to", _ID)
 _FROM = _Field("sender", _ID, key="from")
 _CANDIDATE = (
-    _Field("candidate", _or_null(_text(MAX_CANDIDATE_BYTES))),
-    _Field("sdp_mid", _or_null(_text(MAX_MID_BYTES)), required=False),
-    _Field("sdp_mline_index", _or_null(_mline_index), required=False),
+    _Field("candidate", rules.or_null(rules.text(MAX_CANDIDATE_BYTES))),
+    _Field("sdp_mid", rules.or_null(rules.text(MAX_MID_BYTES)), required=False),
+    _Field("sdp_mline_index", rules.or_null(rules.integer(MAX_MLINE_INDEX)), required=False),
 )
-_CREDENTIAL = _or_null(_text(MAX_CREDENTIAL_BYTES))
+_SECONDS = rules.seconds(MAX_DRAIN_SECONDS)
+_CREDENTIAL = rules.or_null(rules.text(MAX_CREDENTIAL_BYTES))
 
 _ENTRY_SHAPES: Mapping[type[Any], _Shape] = {
     PeerInfo: _Shape(PeerInfo, (_Field("id", _ID), _Field("name", _NAME))),
     IceServer: _Shape(
         IceServer,
         (
-            _Field("urls", _list_of(_text(MAX_URL_BYTES, least=1), MAX_URLS_PER_ICE_SERVER)),
+            _Field(
+                "urls", rules.list_of(rules.text(MAX_URL_BYTES, least=1), MAX_URLS_PER_ICE_SERVER)
+            ),
             _Field("username", _CREDENTIAL, required=False),
             _Field("credential", _CREDENTIAL, required=False),
         ),
@@ -430,37 +407,45 @@ _ENTRY_SHAPES: Mapping[type[Any], _Shape] = {
 }
 
 _CLIENT_SHAPES: Mapping[str, _Shape] = {
-    "join": _Shape(Join, (_Field("room", _room), _Field("name", _NAME), _Field("role", _role))),
+    "join": _Shape(
+        Join,
+        (
+            _Field("room", _ROOM),
+            _Field("name", _NAME),
+            _Field("role", _ROLE),
+            _Field("token", rules.or_null(rules.text(MAX_TOKEN_BYTES)), required=False),
+        ),
+    ),
     "offer": _Shape(Offer, (_TO, _SDP)),
     "answer": _Shape(Answer, (_TO, _SDP)),
     "candidate": _Shape(Candidate, (_TO, *_CANDIDATE)),
+    "renew_ice_servers": _Shape(RenewIceServers, ()),
     "leave": _Shape(Leave, ()),
 }
+
+_ICE_SERVERS = _Field("ice_servers", rules.list_of(_entry(IceServer), MAX_ICE_SERVERS))
 
 _SERVER_SHAPES: Mapping[str, _Shape] = {
     "joined": _Shape(
         Joined,
         (
             _Field("id", _ID),
-            _Field("room", _room),
-            _Field("host", _or_null(_ID)),
-            _Field("peers", _list_of(_entry(PeerInfo), MAX_LISTED_PEERS)),
-            _Field("ice_servers", _list_of(_entry(IceServer), MAX_ICE_SERVERS)),
+            _Field("room", _ROOM),
+            _Field("host", rules.or_null(_ID)),
+            _Field("peers", rules.list_of(_entry(PeerInfo), MAX_LISTED_PEERS)),
+            _ICE_SERVERS,
         ),
     ),
     "peer_joined": _Shape(
-        PeerJoined, (_Field("id", _ID), _Field("name", _NAME), _Field("role", _role))
+        PeerJoined, (_Field("id", _ID), _Field("name", _NAME), _Field("role", _ROLE))
     ),
-    "peer_left": _Shape(
-        PeerLeft, (_Field("id", _ID), _Field("reason", _single_line(MAX_EXPLANATION_BYTES)))
-    ),
+    "peer_left": _Shape(PeerLeft, (_Field("id", _ID), _Field("reason", _REASON))),
     "offer": _Shape(OfferFrom, (_FROM, _SDP)),
     "answer": _Shape(AnswerFrom, (_FROM, _SDP)),
     "candidate": _Shape(CandidateFrom, (_FROM, *_CANDIDATE)),
-    "error": _Shape(
-        Error,
-        (_Field("code", _ID), _Field("message", _single_line(MAX_EXPLANATION_BYTES))),
-    ),
+    "ice_servers": _Shape(IceServersRenewed, (_ICE_SERVERS,)),
+    "draining": _Shape(Draining, (_Field("seconds", _SECONDS),)),
+    "error": _Shape(Error, (_Field("code", _ID), _Field("message", _REASON))),
 }
 
 _TYPE_NAMES: Mapping[type[Any], str] = {

@@ -47,7 +47,7 @@ class Rooms:
     Args:
         limits: how many rooms, and how many peers in each.
         new_id: returns a fresh peer id at every call. Ids should be unguessable.
-        ice_servers: called with the id of a newcomer before it joins; returns the STUN and TURN
+        ice_servers: called for a newcomer that may join, before it has; returns the STUN and TURN
             servers to tell it.
     """
 
@@ -55,7 +55,7 @@ class Rooms:
         self,
         limits: SignalingLimits,
         new_id: Callable[[], str],
-        ice_servers: Callable[[str], Sequence[IceServer]] = lambda peer_id: (),
+        ice_servers: Callable[[str], Sequence[IceServer]] = lambda subject: (),
     ) -> None:
         self._limits = limits
         self._new_id = new_id
@@ -85,8 +85,12 @@ class Rooms:
         """End a reservation. Who is in the room stays in it."""
         self._reserved.discard(room)
 
-    def join(self, join: Join, *, reserved: bool = False) -> tuple[str, list[Delivery]]:
+    def join(
+        self, join: Join, *, subject: str | None = None, reserved: bool = False
+    ) -> tuple[str, list[Delivery]]:
         """Let a newcomer in. Return its id and what to deliver, its own `Joined` first.
+
+        ``subject`` is under which name it is told its ICE servers; None means under its new id.
 
         Raises:
             Refused: ``too_many_rooms``, ``room_full``, ``room_has_host`` or ``room_reserved``.
@@ -120,7 +124,7 @@ class Rooms:
         peer_id = self._new_id()
         if peer_id in self._room_of:
             raise UsageError("new_id must return an id that is not in use")
-        ice_servers = tuple(self._ice_servers(peer_id))
+        ice_servers = tuple(self._ice_servers(subject or peer_id))
 
         others = tuple(room.members.values())
         room.members[peer_id] = PeerInfo(peer_id, join.name)

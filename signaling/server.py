@@ -14,45 +14,50 @@ import logging
 import secrets
 import socket
 import ssl
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import aclosing
-from http import HTTPStatus
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.frames import CloseCode
-from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.typing import Origin
 
 from signaling.connection import Connection
-from signaling.errors import MessageError, Refused, UsageError
+from signaling.errors import MessageError, Refused, TokenError, UsageError
+from signaling.gate import Gate, Visitor
 from signaling.limits import CLOSE_GRACE, SignalingLimits
+from signaling.local import LocalMember
 from signaling.messages import (
     MAX_CLIENT_MESSAGE_BYTES,
+    Answer,
+    Candidate,
     ClientMessage,
+    Draining,
     Error,
     IceServer,
+    IceServersRenewed,
     Join,
     Joined,
     Leave,
-    PeerInfo,
+    Offer,
     PeerMessage,
+    RenewIceServers,
     ServerMessage,
     decode_from_client,
     encode,
 )
 from signaling.rooms import Delivery, Rooms
+from signaling.tokens import Claims, JoinSecret
 
 log = logging.getLogger("signaling")
 
 HANDSHAKE_TIMEOUT = 5.0
 """Seconds from the TCP connection to the end of the WebSocket handshake, one round trip."""
-
-HANDSHAKE_MARGIN = 64
-"""Sockets beyond ``max_connections`` that get as far as being told that the server is full."""
 
 RECEIVE_QUEUE_FRAMES = 4
 """Frames that websockets reads ahead; what a flood can occupy per connection is four messages."""
@@ -60,51 +65,7 @@ RECEIVE_QUEUE_FRAMES = 4
 ID_BYTES = 12
 """Random bytes of a peer id: 96 bits cannot be guessed. In base64 they are 16 characters."""
 
-MAX_UNSENT_BYTES = 2_097_152
-"""Bytes in a socket's buffer, beyond which it is dropped.
-
-We put one message there at a time, 1 MiB at most; but websockets answers every ping into it,
-also to those who send pings and never read the answers.
-"""
-
 IceServers = Sequence[IceServer] | Callable[[str], Sequence[IceServer]]
-
-
-class LocalMember:
-    """A member of a room that lives in the server's own process; made by `attach`.
-
-    Its methods belong to the thread of the server's event loop.
-    """
-
-    def __init__(
-        self, server: "SignalingServer", joined: Joined, deliver: Callable[[ServerMessage], None]
-    ) -> None:
-        self._server = server
-        self._deliver = deliver
-        self.id = joined.id
-        """This member's id in the room."""
-        self.room = joined.room
-        self.peers: tuple[PeerInfo, ...] = joined.peers
-        """Who was in the room already when this member was attached."""
-        self.ice_servers = joined.ice_servers
-        """The STUN and TURN servers to use."""
-
-    def send(self, message: PeerMessage) -> None:
-        """Send to a peer of the room. If there is none of that id, an `Error` is delivered.
-
-        Raises:
-            UsageError: if the message breaks a bound, or this member has left.
-        """
-        if not isinstance(message, PeerMessage):
-            raise UsageError(
-                f"send() takes Offer, Answer or Candidate, not {type(message).__name__}"
-            )
-        encode(message)
-        self._server._send_from(self, message)
-
-    def leave(self) -> None:
-        """Leave the room and end its reservation. Who is in it stays and hears it. Idempotent."""
-        self._server._detach(self)
 
 
 class SignalingServer:
@@ -112,27 +73,40 @@ class SignalingServer:
 
     Args:
         limits: what it spends on others at most.
-        ice_servers: the STUN and TURN servers that every newcomer is told, or a function that is
-            given the newcomer's id and returns them, for credentials of its own. If it raises,
-            that is logged, and that newcomer alone is turned away.
+        join_secret: what the game's back end signs join tokens with, at least 16 bytes (see
+            `signaling.tokens`). Whoever joins then needs a token for the room, and is called as
+            the token says. Without it anybody may join any room.
+        ice_servers: the STUN and TURN servers that whoever has joined is told, or a function that
+            returns them, with credentials for the one whose name it is given: the token's subject,
+            or the peer's id where there is none. It is called for each member when it joins and
+            when it asks again, and for nobody who is refused. If it raises, that is logged, and
+            that newcomer alone is turned away.
         origins: if given, browsers are let in only from pages of these origins, such as
             ``"https://example.org"``. Programs, which send none, always are.
+        trust_proxies: addresses or networks of reverse proxies, such as ``"10.0.0.5"``, whose
+            ``X-Forwarded-For`` is believed when connections of one address are counted. They must
+            write that header themselves.
+        counts: more numbers that ``/healthz`` shall tell everybody; called for each request.
 
     Usable as an async context manager, after or instead of `start`: leaving it stops the server.
     All methods belong to the thread of the event loop.
 
     Raises:
-        UsageError: if an ICE server breaks a bound.
+        UsageError: if an ICE server breaks a bound, a proxy has no address, or the secret is short.
     """
 
     def __init__(
         self,
         *,
         limits: SignalingLimits | None = None,
+        join_secret: bytes | str | None = None,
         ice_servers: IceServers = (),
         origins: Sequence[str] | None = None,
+        trust_proxies: Iterable[str] = (),
+        counts: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._limits = limits or SignalingLimits()
+        self._join_secret = None if join_secret is None else JoinSecret(join_secret)
         self._ice_servers = ice_servers
         self._rooms = Rooms(
             self._limits,
@@ -144,9 +118,16 @@ class SignalingServer:
         self._origins: list[Origin | None] | None = None
         if origins is not None:
             self._origins = [*(Origin(origin) for origin in origins), None]
+        self._gate = Gate(
+            self._limits,
+            trust_proxies,
+            lambda: {"rooms": len(self._rooms), "members": len(self._members), **counts()},
+        )
         self._members: dict[str, Connection | LocalMember] = {}
+        self._seats: dict[str, Connection] = {}
+        """Who came in with which token, by the token's id."""
         self._connections: set[Connection] = set()
-        self._sockets: set[ServerConnection] = set()
+        self._somebody_went = asyncio.Event()
         self._server: Server | None = None
         self._port: int | None = None
 
@@ -186,6 +167,7 @@ class SignalingServer:
             # websockets logs, with tracebacks, handshakes that go wrong in ways it did not expect:
             # others could fill our log. Our own failures are logged by `_handle`.
             quiet.setLevel(logging.CRITICAL)
+        self._gate.draining = None
         everywhere = _listen_everywhere(port) if host is None else None
         serving = serve(
             self._handle,
@@ -194,13 +176,12 @@ class SignalingServer:
             sock=everywhere,
             ssl=ssl,
             origins=self._origins,
-            process_request=self._turn_away,
-            create_connection=_tracked_by(
-                self._sockets, self._limits.max_connections + HANDSHAKE_MARGIN
-            ),
+            process_request=self._gate.answer,
+            create_connection=cast(type[ServerConnection], self._gate.make_connection),
             # SDP is small, and a compression context costs more memory than all else together.
             compression=None,
             open_timeout=HANDSHAKE_TIMEOUT,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT if ssl else None,
             ping_interval=self._limits.ping_interval,
             ping_timeout=self._limits.ping_timeout,
             close_timeout=CLOSE_GRACE,
@@ -217,8 +198,43 @@ class SignalingServer:
             raise
         self._port = self._server.sockets[0].getsockname()[1]
 
-    async def stop(self) -> None:
+    def begin_draining(self, seconds: float) -> None:
+        """Let nobody in any more, and tell everybody who is in a room. See `drain`.
+
+        Nobody is sent away by this: ``seconds`` is only what members are told, and what others are
+        told to wait before they try again. It holds until the next `start`.
+
+        Raises:
+            UsageError: unless ``seconds`` is 0 to 86,400.
+        """
+        news = Draining(seconds)
+        encode(news)
+        self._gate.draining = seconds
+        self._deliver([(peer_id, news) for peer_id in self._members])
+
+    async def drain(self, seconds: float) -> None:
+        """Stop without cutting anybody off: nobody new, everybody told, wait, then `stop`.
+
+        From now on new connections get HTTP 503 with a ``Retry-After``, joins are refused with the
+        code ``draining``, and every member gets a `Draining` message. It waits until all who came
+        by a socket have left, but not longer than ``seconds`` (0 to 86,400), and closes the rest
+        with code 1001. Cancelling it leaves the server running, still letting nobody in.
+
+        Raises:
+            UsageError: unless ``seconds`` is 0 to 86,400.
+        """
+        self.begin_draining(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while any(isinstance(member, Connection) for member in self._members.values()):
+                    self._somebody_went.clear()
+                    await self._somebody_went.wait()
+        await self.stop("the server is going away")
+
+    async def stop(self, reason: str = "the server is stopping") -> None:
         """Close every connection with code 1001, and return when all are gone. Idempotent.
+
+        ``reason`` is told to everybody, 123 bytes at most.
 
         Members without a socket stay in their rooms, so that the server can be started again.
         It takes at most about two seconds. Cancelling it does not keep the server alive: the
@@ -227,10 +243,9 @@ class SignalingServer:
         server, self._server, self._port = self._server, None, None
         if server is None:
             return
-        reason = "the server is stopping"
         for connection in self._connections:
             connection.end(CloseCode.GOING_AWAY, reason)
-        for connecting in self._sockets:
+        for connecting in self._gate.sockets:
             if connecting.state is State.CONNECTING:
                 connecting.transport.abort()
         server.close(code=CloseCode.GOING_AWAY, reason=reason)
@@ -275,26 +290,23 @@ class SignalingServer:
         self._deliver(announcements)
         return member
 
+    def claims_of(self, peer_id: str) -> Claims | None:
+        """Return what the join token of a member says; None if it had none, or is no member."""
+        member = self._members.get(peer_id)
+        return member.claims if isinstance(member, Connection) else None
+
     # --- one connection ---
 
-    def _ice_servers_for(self, peer_id: str) -> Sequence[IceServer]:
-        """Return what a newcomer is told. Raises `UsageError` if that could not be sent."""
+    def _ice_servers_for(self, subject: str) -> Sequence[IceServer]:
+        """Return what a member is told. Raises `UsageError` if that could not be sent."""
         given = self._ice_servers
-        servers = tuple(given(peer_id) if callable(given) else given)
-        encode(Joined(peer_id, "any", None, (), servers))
+        servers = tuple(given(subject) if callable(given) else given)
+        encode(IceServersRenewed(servers))
         return servers
-
-    def _turn_away(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer with HTTP 503 when there are too many connections."""
-        if len(self._sockets) > self._limits.max_connections:
-            return connection.respond(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "This signaling server has too many connections: try again later.\n",
-            )
-        return None
 
     async def _handle(self, socket: ServerConnection) -> None:
         """Serve one connection until it ends; return when its socket is gone."""
+        assert isinstance(socket, Visitor)  # what the gate makes
         connection = Connection(socket, self._limits)
         self._connections.add(connection)
         sender = asyncio.create_task(connection.send_queued())
@@ -326,6 +338,8 @@ class SignalingServer:
                         connection.send(encode(Error(error.code, str(error))))
                         bad_messages += 1
                     except Refused as error:
+                        if isinstance(error, TokenError):
+                            await connection.pause(self._gate.penalty(connection.socket))
                         connection.send(encode(Error(error.code, str(error))))
                         if connection.peer_id is None:
                             connection.end(CloseCode.POLICY_VIOLATION, error.code)
@@ -345,24 +359,57 @@ class SignalingServer:
     def _obey(self, connection: Connection, message: ClientMessage) -> None:
         match message:
             case Join():
-                if connection.peer_id is not None:
-                    raise MessageError("already_joined", "this connection is in a room already")
-                connection.peer_id, deliveries = self._rooms.join(message)
-                self._members[connection.peer_id] = connection
-                self._deliver(deliveries)
+                self._join(connection, message)
+            case RenewIceServers() if connection.peer_id is not None:
+                self._renew(connection, connection.peer_id)
             case Leave():
                 self._leave(connection, "left")
                 connection.end(CloseCode.NORMAL_CLOSURE, "left")
-            case _:
-                if connection.peer_id is None:
-                    raise MessageError("not_joined", "the first message must be a join")
+            case Offer() | Answer() | Candidate() if connection.peer_id is not None:
                 self._deliver(self._rooms.relay(connection.peer_id, message))
+            case _:
+                raise MessageError("not_joined", "the first message must be a join")
 
     # --- members ---
 
+    def _join(self, connection: Connection, join: Join) -> None:
+        if connection.peer_id is not None:
+            raise MessageError("already_joined", "this connection is in a room already")
+        if self._gate.draining is not None:
+            raise Refused("draining", "this server is going away: try again later")
+        claims: Claims | None = None
+        if self._join_secret is not None:
+            claims = self._join_secret.verify(join.token, room=join.room, now=time.time())
+            join = replace(join, name=claims.name)
+            if (before := self._seats.get(claims.id)) is not None:
+                self._leave(before, "displaced")
+                before.end(CloseCode.POLICY_VIOLATION, "displaced: its token was used again")
+        subject = None if claims is None else claims.subject
+        connection.peer_id, deliveries = self._rooms.join(join, subject=subject)
+        connection.claims = claims
+        if claims is not None:
+            self._seats[claims.id] = connection
+        self._members[connection.peer_id] = connection
+        self._deliver(deliveries)
+
+    def _renew(self, connection: Connection, peer_id: str) -> None:
+        try:
+            servers = tuple(self._ice_servers_for(connection.subject or peer_id))
+        except Exception:
+            log.exception("the ice_servers function failed; the member keeps what it has")
+            raise Refused("no_ice_servers", "there are no new credentials: try later") from None
+        self._deliver([(peer_id, IceServersRenewed(servers))])
+
     def _leave(self, member: Connection, reason: str) -> None:
         if member.peer_id is not None and self._members.pop(member.peer_id, None) is not None:
+            self._gone(member)
             self._deliver(self._rooms.leave(member.peer_id, reason))
+
+    def _gone(self, member: Connection) -> None:
+        """Forget what belongs to somebody who is no member any more."""
+        if member.claims is not None:
+            del self._seats[member.claims.id]
+        self._somebody_went.set()
 
     def _send_from(self, member: LocalMember, message: PeerMessage) -> None:
         if self._members.get(member.id) is not member:
@@ -396,6 +443,7 @@ class SignalingServer:
                     text, encoded = encode(message), message
                 if not member.send(text):
                     del self._members[peer_id]
+                    self._gone(member)
                     waiting.extend(self._rooms.leave(peer_id, "too slow"))
 
 
@@ -413,29 +461,3 @@ def _listen_everywhere(port: int) -> socket.socket:
                 raise
             # IPv6 is compiled in, but switched off.
     return socket.create_server(("", port))
-
-
-def _tracked_by(sockets: set[ServerConnection], most: int) -> type[ServerConnection]:
-    """Return a kind of connection that keeps itself in a set while its socket is open.
-
-    websockets itself knows only connections whose handshake is over; a bound must also count
-    those who never begin one. Beyond ``most`` they are dropped without a word.
-    """
-
-    class Tracked(ServerConnection):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)
-            sockets.add(self)
-            if len(sockets) > most:
-                self.transport.abort()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-                self.transport.abort()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            sockets.discard(self)
-            super().connection_lost(exc)
-
-    return Tracked

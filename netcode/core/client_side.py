@@ -104,6 +104,11 @@ class ClientSide:
         return self._guest.ended
 
     @property
+    def draining(self) -> float | None:
+        """Seconds until the server goes away, once it has said so; None before: tell the player."""
+        return self._guest.draining
+
+    @property
     def stats(self) -> NetworkStats:
         """The connection at this moment."""
         return self._guest.stats()

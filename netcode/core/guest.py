@@ -19,6 +19,7 @@ from netcode.core.display import Display, Events
 from netcode.core.inputs import InputSampler
 from netcode.core.join import (
     CONTROL,
+    Draining,
     Hello,
     Refusal,
     Welcome,
@@ -100,6 +101,8 @@ class Guest:
         self.joined = False
         self.ended: NetcodeError | None = None
         """Why the game is over, or why it could not be joined; None while it goes on."""
+        self.ends_at: float | None = None
+        """When the server goes away, if it has said so."""
         self.on_state_change: Callable[[], None] = lambda: None
         """Called, on the network's side, when the guest has joined or the game has ended."""
         self._wake = wake
@@ -271,6 +274,11 @@ class Guest:
         """The newest tick of which anything has arrived; -1 before that."""
         return self._receiver.tick
 
+    @property
+    def draining(self) -> float | None:
+        """Seconds until the server goes away; None while it has not said that it does."""
+        return None if self.ends_at is None else max(0.0, self.ends_at - self.clock())
+
     def send(self, message: Message) -> None:
         """Send a message. Raises `SendQueueFull`, or the reason if the session is over."""
         with self.lock:
@@ -338,9 +346,12 @@ class Guest:
         self._inbox.append(received)
 
     def _answer(self, payload: bytes) -> None:
+        answer = decode_answer(payload)
+        if isinstance(answer, Draining):
+            self.ends_at = self.clock() + answer.seconds
+            return
         if self._welcome is not None:
             raise WireError("welcomed twice")
-        answer = decode_answer(payload)
         if isinstance(answer, Refusal):
             self.end(self._refused(answer))
             return

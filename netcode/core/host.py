@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from netcode.core.join import CONTROL, MAX_TICK_RATE, Refusal, Welcome, decode_hello, encode
+from netcode.core.join import (
+    CONTROL,
+    MAX_TICK_RATE,
+    Draining,
+    Identity,
+    Refusal,
+    Welcome,
+    clean_name,
+    decode_hello,
+    encode,
+)
 from netcode.core.messaging import Handlers
 from netcode.core.player import Guestbook, Player
 from netcode.core.simulation import Simulation
@@ -49,8 +59,9 @@ MAX_SEED = 1 << 53
 class _Newcomer:
     """A link that has not said hello yet."""
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, identity: Identity | None) -> None:
         self.since = since
+        self.identity = identity
         self.session = Session()
         self.control: Channel = self.session.open(CONTROL, RELIABLE)[0]
         self.link: Link | None = None
@@ -114,6 +125,8 @@ class Host:
         self.on_join: list[Callable[[Player], Any]] = []
         self.on_leave: list[Callable[[Player], Any]] = []
         self.on_tick: list[Callable[[Step], Any]] = []
+        self.on_drain: list[Callable[[float], Any]] = []
+        self.is_draining = False
         self.on_link_closed: Callable[[Link], None] = lambda link: link.transport.close()
         """Called once for every link that has closed: whoever made the transport ends it."""
         self._seed = seed
@@ -130,9 +143,12 @@ class Host:
 
     # -- driving -----------------------------------------------------------------------------
 
-    def attach(self, transport: Transport) -> Link:
-        """A transport to somebody who may become a player. Returns the link."""
-        newcomer = _Newcomer(self.clock())
+    def attach(self, transport: Transport, identity: Identity | None = None) -> Link:
+        """A transport to somebody who may become a player. Returns the link.
+
+        With an ``identity`` it is known who that is, whatever the other end says.
+        """
+        newcomer = _Newcomer(self.clock(), identity)
         newcomer.link = Link(
             transport,
             newcomer.session,
@@ -173,6 +189,14 @@ class Host:
         """When to call `advance` next: for the next tick, or for the links between seldom ones."""
         now = self.clock()
         return now if self._loop is None else min(self._loop.next_at, now + HEARTBEAT_INTERVAL)
+
+    def drain(self, seconds: float) -> None:
+        """Let nobody in any more, and tell the game and every player that it ends in a while."""
+        self.is_draining = True
+        for player in list(self.guests):
+            player.tell(Draining(seconds))
+        for handler in self.on_drain:
+            self._guarded(handler, seconds)
 
     def close(self, reason: str) -> None:
         """Say goodbye to everybody."""
@@ -288,10 +312,21 @@ class Host:
         assert newcomer.link is not None
         if hello.hash != self.protocol.hash:
             self._refuse(newcomer, "the game is declared differently", self.protocol.description)
-        elif len(self.guests) >= self.max_players:
-            self._refuse(newcomer, f"the game is full ({self.max_players} players)", None)
+        elif self.is_draining:
+            self._refuse(newcomer, "the server is going away: try another one, or later", None)
         else:
-            self._join(newcomer, newcomer.link, hello.name)
+            self._displace(newcomer.identity)
+            if len(self.guests) >= self.max_players:
+                self._refuse(newcomer, f"the game is full ({self.max_players} players)", None)
+            else:
+                name = hello.name if newcomer.identity is None else newcomer.identity.name
+                self._join(newcomer, newcomer.link, clean_name(name))
+
+    def _displace(self, newcomer: Identity | None) -> None:
+        """One token is one seat: whoever came with a newcomer's has to go."""
+        for player in list(self.guests):
+            if newcomer and player.identity and player.identity.seat == newcomer.seat:
+                player.link.close("displaced: somebody has joined with the same token")
 
     def _refuse(self, newcomer: _Newcomer, reason: str, description: dict[str, Any] | None) -> None:
         assert newcomer.link is not None
@@ -312,6 +347,7 @@ class Host:
             budget=BudgetControl(self._budget),
             tick_rate=self.tick_rate,
             tick=lambda: self.tick,
+            identity=newcomer.identity,
         )
         newcomer.player = player
         self._newcomers.remove(newcomer)

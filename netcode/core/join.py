@@ -14,6 +14,18 @@ MAX_TICK_RATE = 240
 
 MAX_NAME_BYTES = 64
 MAX_HELLO_BYTES = 4_096
+MAX_DRAIN_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a player is, as the game's back end has signed. It does not come from the link."""
+
+    name: str
+    subject: str | None
+    """What the back end itself calls the player."""
+    seat: str
+    """Different for every join token: who comes with the same one takes the place of who did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,15 @@ class Refusal:
     description: dict[str, Any] | None
 
 
-def encode(word: Hello | Welcome | Refusal) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """Server to client: the server is going away."""
+
+    seconds: float
+    """From now on, until it ends the game of whoever is still there."""
+
+
+def encode(word: Hello | Welcome | Refusal | Draining) -> bytes:
     values = {name: getattr(word, name) for name in word.__slots__}
     return pack([type(word).__name__, values])
 
@@ -59,8 +79,8 @@ def decode_hello(data: bytes) -> Hello:
     raise WireError("not a hello")
 
 
-def decode_answer(data: bytes) -> Welcome | Refusal:
-    """Raises `WireError` for anything but a welcome or a refusal."""
+def decode_answer(data: bytes) -> Welcome | Refusal | Draining:
+    """Raises `WireError` for anything but a word of the server's."""
     match unpack(data):
         case [
             "Welcome",
@@ -81,7 +101,11 @@ def decode_answer(data: bytes) -> Welcome | Refusal:
             return Welcome(player, name, tick, float(tick_rate), every, seed)
         case ["Refusal", {"reason": str(reason), "description": dict() | None as description}]:
             return Refusal(reason, description)
-    raise WireError("neither a welcome nor a refusal")
+        case ["Draining", {"seconds": float(seconds) | int(seconds)}] if (
+            0 <= seconds <= MAX_DRAIN_SECONDS
+        ):
+            return Draining(float(seconds))
+    raise WireError("no word of a server's")
 
 
 def clean_name(name: str) -> str:

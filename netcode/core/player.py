@@ -2,15 +2,18 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from netcode.core.inputs import MAX_INPUT_LEAD, InputBuffer
+from netcode.core.join import CONTROL, Draining, Identity, encode
 from netcode.core.messaging import Mailbox, Reply
 from netcode.core.stats import ServerStats
 from netcode.declarations import Entity, Message
 from netcode.errors import Disconnected, SendQueueFull, UsageError
+from netcode.link.delivery import RELIABLE
 from netcode.link.link import Link
 from netcode.link.session import Session
 from netcode.play.rewind import believed_lag
@@ -51,16 +54,20 @@ class Player:
         budget: BudgetControl,
         tick_rate: float,
         tick: Callable[[], int],
+        identity: Identity | None = None,
     ) -> None:
         self.id = id
         """From 1 on, never used twice in the life of a server."""
         self.name = name
-        """As cleaned by the server; not unique."""
+        """As cleaned by the server; not unique. With a join secret it is the name in the player's
+        token, and otherwise whatever the player says."""
+        self.identity = identity
         self.data: dict[str, Any] = {}
         """For the game: whatever it wants to remember of this player."""
         self.left_because: str | None = None
         """Why the player is gone, in a few words; None while in the game."""
         self.link = link
+        self._control = session.open(CONTROL, RELIABLE)[0]
         self.mailbox = Mailbox(protocol, session, world)
         self.inputs = InputBuffer(protocol, tick_rate)
         self._protocol = protocol
@@ -79,6 +86,12 @@ class Player:
     def rtt(self) -> float:
         """Smoothed round trip in seconds; 0 until it is known."""
         return self.link.rtt or 0.0
+
+    @property
+    def subject(self) -> str | None:
+        """What the game's back end calls this player, such as the number of its account; None
+        where the join token does not say, and where there are no tokens."""
+        return None if self.identity is None else self.identity.subject
 
     @property
     def connected(self) -> bool:
@@ -203,6 +216,12 @@ class Player:
         self.link.close(f"kicked: {reason}")
 
     # -- for the host ------------------------------------------------------------------------
+
+    def tell(self, word: Draining) -> None:
+        """Say something on the channel on which the player has joined."""
+        with suppress(SendQueueFull):
+            if self.link.is_open:
+                self.link.send(self._control, encode(word))
 
     def take_inputs(self, packet: InputPacket, tick: int, now: float, stats: ServerStats) -> bool:
         """Take in an input packet; whether it is newer than all before."""

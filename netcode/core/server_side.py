@@ -101,6 +101,13 @@ class ServerSide:
         self._host.on_tick.append(handler)
         return handler
 
+    def on_drain(self, handler: F) -> F:
+        """Decorator: call ``handler(seconds)`` when `Server.drain` begins, to end the round in that
+        time. What it raises is logged and counted in ``stats.handler_errors``.
+        """
+        self._host.on_drain.append(handler)
+        return handler
+
     def on(self, kind: type[M]) -> Callable[[F], F]:
         """Decorator: call ``handler(player, message)`` for messages of this class.
 

@@ -10,8 +10,10 @@ from signaling.errors import MessageError
 from signaling.messages import (
     Answer,
     Candidate,
+    Draining,
     Error,
     IceServer,
+    IceServersRenewed,
     Join,
     Joined,
     Leave,
@@ -20,6 +22,7 @@ from signaling.messages import (
     PeerInfo,
     PeerJoined,
     PeerLeft,
+    RenewIceServers,
     decode_from_client,
     decode_from_server,
     encode,
@@ -32,14 +35,18 @@ MESSAGES = [
     encode(message)
     for message in (
         Join("den", "Ada", "host"),
+        Join("den", "Ada", token="v1.e30.c2ln"),
         Offer("x", "v=0\r\n"),
         Answer("x", "v=0\r\n"),
         Candidate("x", "candidate:1", "0", 0),
+        RenewIceServers(),
         Leave(),
         Joined("x", "den", "y", (PeerInfo("y", "B"),), (IceServer(("stun:a",), "u", "c"),)),
         PeerJoined("x", "Ada"),
         PeerLeft("x", "left"),
         OfferFrom("x", "v=0"),
+        IceServersRenewed((IceServer(("turn:a",), "u", "c"),)),
+        Draining(30.0),
         Error("code", "text"),
     )
 ]

@@ -6,12 +6,12 @@ import errno
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from signaling import (
@@ -35,6 +35,17 @@ from signaling import (
     Unreachable,
     UsageError,
 )
+from tests.integration.signaling_lab import (
+    answer,
+    closed,
+    eventually,
+    heard,
+    join,
+    raw,
+    raw_join,
+    running,
+    url,
+)
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -52,76 +63,6 @@ def nothing_logged(caplog: pytest.LogCaptureFixture) -> Any:
 async def server() -> AsyncIterator[SignalingServer]:
     async with running() as server:
         yield server
-
-
-@contextlib.asynccontextmanager
-async def running(**settings: Any) -> AsyncIterator[SignalingServer]:
-    """A started server that is stopped, and has left no task behind, at the end."""
-    before = asyncio.all_tasks()
-    server = SignalingServer(**settings)
-    await server.start("127.0.0.1", 0)
-    try:
-        yield server
-    finally:
-        async with asyncio.timeout(5):
-            await server.stop()
-    assert server._connections == set()
-    left = asyncio.all_tasks() - before - {asyncio.current_task()}
-    assert left == set()
-
-
-def url(server: SignalingServer) -> str:
-    return f"ws://127.0.0.1:{server.port}"
-
-
-async def join(
-    server: SignalingServer, name: str, room: str = "den", **more: Any
-) -> SignalingClient:
-    return await SignalingClient.connect(url(server), room=room, name=name, **more)
-
-
-async def heard(client: SignalingClient) -> ServerMessage:
-    """The next message for a client."""
-    async with asyncio.timeout(5):
-        return await anext(client)
-
-
-@contextlib.asynccontextmanager
-async def raw(server: SignalingServer) -> AsyncIterator[ClientConnection]:
-    """A WebSocket that says what it likes."""
-    async with connect(url(server), compression=None, proxy=None) as websocket:
-        yield websocket
-
-
-async def answer(websocket: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(5):
-        wire = json.loads(await websocket.recv())
-    assert isinstance(wire, dict)
-    return wire
-
-
-async def raw_join(websocket: ClientConnection, name: str, room: str = "den") -> str:
-    await websocket.send(json.dumps({"type": "join", "room": room, "name": name, "role": "peer"}))
-    joined = await answer(websocket)
-    assert joined["type"] == "joined", joined
-    return str(joined["id"])
-
-
-async def closed(websocket: ClientConnection) -> tuple[int, str]:
-    """The code and reason with which the server closes; what it still says is read over."""
-    async with asyncio.timeout(5):
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await websocket.recv()
-    assert websocket.close_code is not None
-    assert websocket.close_reason is not None
-    return websocket.close_code, websocket.close_reason
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 # --- meeting -------------------------------------------------------------------------------------
@@ -218,7 +159,7 @@ async def test_a_full_socket_that_nobody_reads_is_noticed_without_a_ping() -> No
 async def test_pings_whose_answers_nobody_reads_end_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("signaling.server.MAX_UNSENT_BYTES", 65_536)
+    monkeypatch.setattr("signaling.gate.MAX_UNSENT_BYTES", 65_536)
     async with (
         running() as server,
         await join(server, "Ada") as ada,
@@ -453,12 +394,12 @@ async def test_the_number_of_connections_is_bounded() -> None:
             await join(server, "Bob")
         assert caught.value.code == "server_full"
         await ada.close()
-        await eventually(lambda: not server._sockets)
+        await eventually(lambda: not server._gate.sockets)
         await (await join(server, "Bob")).close()
 
 
 async def test_sockets_that_never_shake_hands_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signaling.server.HANDSHAKE_MARGIN", 1)
+    monkeypatch.setattr("signaling.gate.HANDSHAKE_MARGIN", 1)
     async with (
         running(limits=SignalingLimits(max_connections=1)) as server,
         contextlib.AsyncExitStack() as stack,
@@ -469,7 +410,7 @@ async def test_sockets_that_never_shake_hands_are_bounded(monkeypatch: pytest.Mo
         async with asyncio.timeout(2):  # before the handshake's own timeout
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
-        assert len(server._sockets) == 2
+        assert len(server._gate.sockets) == 2
 
 
 async def test_browsers_are_let_in_from_allowed_origins_only() -> None:
@@ -589,7 +530,7 @@ async def test_stopping_tells_everyone_and_ends_everything() -> None:
         address = url(server)
         # Someone who connected and never says a word must not hold the stop up.
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        await eventually(lambda: len(server._sockets) == 2)
+        await eventually(lambda: len(server._gate.sockets) == 2)
         async with asyncio.timeout(3):  # before the handshake's own timeout
             await server.stop()
         with pytest.raises(ConnectionLost, match="the server is stopping"):
@@ -615,7 +556,7 @@ async def test_a_reader_that_is_stuck_does_not_hold_up_stopping() -> None:
         websocket.transport.pause_reading()
         for _ in range(150):  # 9 MB: more than the system takes for a socket
             await ada.send(Offer(stuck, "s" * 60_000))
-        await eventually(lambda: any(socket.paused for socket in server._sockets))
+        await eventually(lambda: any(socket.paused for socket in server._gate.sockets))
         async with asyncio.timeout(2.5):  # the grace is 1.5 s; a ping would end it after 4 s
             await server.stop()
         websocket.transport.abort()

@@ -1,60 +1,79 @@
 """``wss://``: a server with a certificate of its own; who does not trust it is told so."""
 
-import datetime
-import ipaddress
-import ssl
+import asyncio
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from signaling import SignalingClient, SignalingServer, Unreachable, UsageError
+from signaling.tls import client_context, server_context
+from tests.integration.certificates import make_certificate
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A file with a key and a certificate for 127.0.0.1, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    file = tmp_path / "certificate.pem"
-    file.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + signed.public_bytes(pem)
-    )
-    return file
+    return make_certificate(tmp_path / "certificate.pem")
 
 
 async def test_only_who_trusts_the_certificate_joins(certificate: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
     server = SignalingServer()
-    await server.start("127.0.0.1", 0, ssl=context)
+    await server.start("127.0.0.1", 0, ssl=server_context(certificate))
     try:
         url = f"wss://127.0.0.1:{server.port}"
-        trusting = ssl.create_default_context(cafile=certificate)
+        trusting = client_context(certificate)
         async with await SignalingClient.connect(url, room="den", name="Ada", ssl=trusting) as ada:
             assert ada.peers == {}
-        with pytest.raises(Unreachable, match="TLS with wss://"):
+        with pytest.raises(Unreachable, match=r"not trusted \(self-signed certificate\).*ca_file"):
             await SignalingClient.connect(url, room="den", name="Bob")
+        with pytest.raises(Unreachable, match=r"not trusted \(Hostname mismatch"):
+            await SignalingClient.connect(
+                url.replace("127.0.0.1", "localhost"), room="den", name="Bob", ssl=trusting
+            )
         with pytest.raises(UsageError, match="wss:// urls only"):
             await SignalingClient.connect(
                 url.replace("wss", "ws"), room="den", name="Cyd", ssl=trusting
             )
+        with pytest.raises(Unreachable, match=r"no WebSocket server: .* Or is it wss://\?"):
+            await SignalingClient.connect(url.replace("wss", "ws"), room="den", name="Dan")
     finally:
         await server.stop()
+
+
+async def test_who_never_begins_to_speak_tls_is_dropped(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signaling.server.HANDSHAKE_TIMEOUT", 0.1)
+    server = SignalingServer()
+    await server.start("127.0.0.1", 0, ssl=server_context(certificate))
+    async with server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+
+
+def test_a_certificate_and_its_key_may_be_two_files(tmp_path: Path) -> None:
+    cert = make_certificate(tmp_path / "cert.pem", key=tmp_path / "key.pem")
+    assert server_context(cert, tmp_path / "key.pem")
+    with pytest.raises(UsageError, match="cannot be used"):
+        server_context(cert)
+    make_certificate(tmp_path / "other.pem", key=tmp_path / "other_key.pem")
+    with pytest.raises(UsageError, match=r"KEY_VALUES_MISMATCH.*key belongs to"):
+        server_context(cert, tmp_path / "other_key.pem")
+
+
+def test_a_key_with_a_passphrase_is_refused_instead_of_asked_for(tmp_path: Path) -> None:
+    cert = make_certificate(tmp_path / "cert.pem", passphrase=b"open sesame")
+    with pytest.raises(UsageError, match="no passphrase"):
+        server_context(cert)
+
+
+def test_files_that_are_none_name_the_file_and_what_it_should_be(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    for file in (empty, tmp_path / "missing.pem"):
+        with pytest.raises(UsageError, match=f"{file.name}.*cannot be used"):
+            server_context(file)
+        with pytest.raises(UsageError, match=f"{file.name} is no file of certificates"):
+            client_context(file)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from netcode.core.join import (
     MAX_HELLO_BYTES,
     MAX_NAME_BYTES,
+    Draining,
     Hello,
     Refusal,
     Welcome,
@@ -31,6 +32,9 @@ def test_words_read_as_they_were_written() -> None:
     assert decode_answer(encode(WELCOME)) == WELCOME
     for refusal in (Refusal("full", None), Refusal("other game", {"wire": 1})):
         assert decode_answer(encode(refusal)) == refusal
+    for seconds in (0.0, 30.5, 86_400.0):
+        assert decode_answer(encode(Draining(seconds))) == Draining(seconds)
+    assert decode_answer(msgpack.packb(["Draining", {"seconds": 30}])) == Draining(30.0)
 
 
 BAD: dict[str, dict[str, Any]] = {
@@ -61,6 +65,8 @@ def test_a_welcome_that_cannot_be_meant_is_a_wire_error(change: dict[str, Any]) 
     "word",
     [None, [], {}, "Hello", ["Hello"], ["Hello", {}], ["Hello", {"hash": 1, "name": "x"}],
      ["Hello", {"hash": "x"}], ["Welcome", {}], ["Refusal", {"reason": "x"}], [1, 2],
+     ["Draining", {}], ["Draining", {"seconds": -1}], ["Draining", {"seconds": 1e9}],
+     ["Draining", {"seconds": math.nan}], ["Draining", {"seconds": "1"}],
      ["Refusal", {"reason": "x", "description": []}], [["Hello"], {"hash": "x", "name": "x"}]],
     ids=str,
 )  # fmt: skip
@@ -79,6 +85,7 @@ def test_a_hello_is_short() -> None:
 def test_mutations_raise_wire_errors_only(seed: int) -> None:
     rng = random.Random(seed)
     words = [encode(Hello("abc", "Ada")), encode(WELCOME), encode(Refusal("x", {"a": {"b": 1}}))]
+    words.append(encode(Draining(30.0)))
     for _ in range(3000):
         data = bytearray(rng.choice(words))
         for _ in range(rng.randrange(1, 5)):

@@ -41,10 +41,11 @@ ice_servers = st.builds(
 )
 
 from_clients = st.one_of(
-    st.builds(m.Join, rooms, names, roles),
+    st.builds(m.Join, rooms, names, roles, st.none() | _short(100)),
     st.builds(m.Offer, ids, sdps),
     st.builds(m.Answer, ids, sdps),
     st.builds(m.Candidate, to=ids, **candidates),
+    st.just(m.RenewIceServers()),
     st.just(m.Leave()),
 )
 from_servers = st.one_of(
@@ -61,6 +62,8 @@ from_servers = st.one_of(
     st.builds(m.OfferFrom, ids, sdps),
     st.builds(m.AnswerFrom, ids, sdps),
     st.builds(m.CandidateFrom, sender=ids, **candidates),
+    st.builds(m.IceServersRenewed, st.lists(ice_servers, max_size=3).map(tuple)),
+    st.builds(m.Draining, st.floats(0, m.MAX_DRAIN_SECONDS)),
     st.builds(m.Error, ids, _line(100)),
 )
 
@@ -103,8 +106,14 @@ def test_credentials_do_not_show_in_logs() -> None:
 
 
 def test_fields_of_a_newer_version_are_ignored() -> None:
-    text = '{"type": "join", "room": "r", "name": "n", "role": "peer", "token": "later"}'
+    text = '{"type": "join", "room": "r", "name": "n", "role": "peer", "colour": "later"}'
     assert m.decode_from_client(text) == m.Join("r", "n")
+
+
+def test_a_join_without_a_token_is_the_one_of_older_versions() -> None:
+    assert json.loads(m.encode(m.Join("r", "n"))) == JOIN
+    assert m.decode_from_client(json.dumps(JOIN | {"token": None})) == m.Join("r", "n")
+    assert m.decode_from_client(json.dumps(JOIN | {"token": "t"})) == m.Join("r", "n", token="t")
 
 
 def test_missing_media_section_of_a_candidate_is_none() -> None:
@@ -158,6 +167,8 @@ def test_what_is_no_message_is_refused(text: str | bytes, code: str) -> None:
         JOIN | {"name": "\ud800"},
         JOIN | {"role": "king"},
         JOIN | {"role": ["host"]},
+        JOIN | {"token": 7},
+        JOIN | {"token": "t" * 1_025},
         OFFER | {"to": ""},
         OFFER | {"to": "x" * 65},
         OFFER | {"sdp": "s" * 61_441},
@@ -207,6 +218,13 @@ def test_malformed_lists_are_refused(peers: object) -> None:
     assert caught.value.code == "bad_field"
 
 
+@pytest.mark.parametrize("seconds", [None, "1", True, -1, 86_401, float("nan"), float("inf")])
+def test_a_time_that_cannot_be_meant_is_refused(seconds: object) -> None:
+    with pytest.raises(MessageError) as caught:
+        m.decode_from_server(json.dumps({"type": "draining", "seconds": seconds}))
+    assert caught.value.code == "bad_field"
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -216,6 +234,10 @@ def test_malformed_lists_are_refused(peers: object) -> None:
         m.Offer("x", '"' * 40_000),  # within the field's bound, beyond the message's once quoted
         m.Candidate("x", "c", sdp_mline_index=-1),
         "join",
+        m.Join("r", "n", token="t" * 1_025),
+        m.Draining(-1.0),
+        m.Draining(float("nan")),
+        m.IceServersRenewed((m.IceServer(("",)),)),
         m.PeerInfo("x", "an entry, not a message"),
     ],
     ids=lambda message: str(message)[:30],

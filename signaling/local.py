@@ -1,0 +1,55 @@
+"""A member of a room without a socket: the program that the server runs in."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from signaling.errors import UsageError
+from signaling.messages import IceServer, Joined, PeerInfo, PeerMessage, ServerMessage, encode
+
+if TYPE_CHECKING:
+    from signaling.server import SignalingServer
+
+
+class LocalMember:
+    """A member of a room that lives in the server's own process; made by `SignalingServer.attach`.
+
+    Its methods belong to the thread of the server's event loop.
+    """
+
+    def __init__(
+        self, server: "SignalingServer", joined: Joined, deliver: Callable[[ServerMessage], None]
+    ) -> None:
+        self._server = server
+        self._deliver = deliver
+        self.id = joined.id
+        """This member's id in the room."""
+        self.room = joined.room
+        self.peers: tuple[PeerInfo, ...] = joined.peers
+        """Who was in the room already when this member was attached."""
+        self.ice_servers = joined.ice_servers
+        """The STUN and TURN servers to use, with credentials of that moment."""
+
+    def send(self, message: PeerMessage) -> None:
+        """Send to a peer of the room. If there is none of that id, an `Error` is delivered.
+
+        Raises:
+            UsageError: if the message breaks a bound, or this member has left.
+        """
+        if not isinstance(message, PeerMessage):
+            raise UsageError(
+                f"send() takes Offer, Answer or Candidate, not {type(message).__name__}"
+            )
+        encode(message)
+        self._server._send_from(self, message)
+
+    def renew_ice_servers(self) -> tuple[IceServer, ...]:
+        """Return the STUN and TURN servers with new credentials, and keep them.
+
+        Raises what the function for them raises.
+        """
+        self.ice_servers = tuple(self._server._ice_servers_for(self.id))
+        return self.ice_servers
+
+    def leave(self) -> None:
+        """Leave the room and end its reservation. Who is in it stays and hears it. Idempotent."""
+        self._server._detach(self)
