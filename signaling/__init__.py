@@ -6,16 +6,19 @@ what peers say to each other on their own connection does not pass here.
 
 This package stands alone: it imports nothing of netcode and may be used without it. In it, from
 the pure inside out: `messages` (what travels), `rooms` (who may say what to whom), `limits`,
-`connection` (one WebSocket), `server`, `client`. ``python -m signaling`` runs a server.
+`connection` (one WebSocket), `server`, `client`. ``python -m signaling`` runs a server. The relay
+for those who find no direct path is a room of its own, `turn`; `credentials` say who may use it.
 
 What may enter: the meeting of peers, and what they must be told for it (STUN and TURN servers
 and their credentials). What may not: anything that knows what the peers will say.
 """
 
 from signaling.client import SignalingClient
+from signaling.credentials import Credential, Credentials, TurnSecret
 from signaling.errors import (
     ConnectionLost,
     MessageError,
+    PacketError,
     Refused,
     SignalingError,
     Unreachable,
@@ -47,6 +50,8 @@ __all__ = [
     "Candidate",
     "CandidateFrom",
     "ConnectionLost",
+    "Credential",
+    "Credentials",
     "Error",
     "IceServer",
     "Joined",
@@ -54,6 +59,7 @@ __all__ = [
     "MessageError",
     "Offer",
     "OfferFrom",
+    "PacketError",
     "PeerInfo",
     "PeerJoined",
     "PeerLeft",
@@ -65,6 +71,7 @@ __all__ = [
     "SignalingError",
     "SignalingLimits",
     "SignalingServer",
+    "TurnSecret",
     "Unreachable",
     "UsageError",
 ]
