@@ -1,24 +1,27 @@
 """A signaling server on its own: ``python -m signaling --port 8080``.
 
-It prints where it listens and runs until Ctrl-C or SIGTERM.
+It prints where it listens and runs until Ctrl-C or SIGTERM. ``python -m signaling turn`` is a relay
+(`signaling.turn.program`).
 """
 
 import argparse
 import asyncio
-import signal
 import sys
-from collections.abc import Callable
 
 from signaling.errors import UsageError
 from signaling.limits import SignalingLimits
 from signaling.messages import IceServer
 from signaling.server import SignalingServer
+from signaling.signals import on_signals
+from signaling.turn import program as turn
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _parse(arguments: list[str]) -> argparse.Namespace:
     defaults = SignalingLimits()
     parser = argparse.ArgumentParser(
-        prog="python -m signaling", description="Rooms in which peers find each other."
+        prog="python -m signaling",
+        description="Rooms in which peers find each other. "
+        "For a relay: python -m signaling turn --help",
     )
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (%(default)s)")
     parser.add_argument("--host", help="the address to listen on (every address)")
@@ -39,21 +42,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
-
-
 async def _serve(options: argparse.Namespace) -> None:
     server = SignalingServer(
         limits=SignalingLimits(max_rooms=options.max_rooms, max_peers_per_room=options.max_peers),
         ice_servers=[IceServer((url,)) for url in options.ice_server],
     )
     stopped = asyncio.Event()
-    _on_signals(asyncio.get_running_loop(), stopped.set)
+    on_signals(asyncio.get_running_loop(), stopped.set)
     await server.start(options.host, options.port)
     host = options.host or "localhost"
     if ":" in host:
@@ -66,6 +61,9 @@ async def _serve(options: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until told to end. Return the exit status: 0, or 1 if it could not listen."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["turn"]:
+        return turn.main(arguments[1:])
     options = _parse(arguments)
     try:
         asyncio.run(_serve(options))
