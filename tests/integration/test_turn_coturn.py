@@ -102,8 +102,7 @@ async def test_our_credentials_open_a_real_coturn(transport: str, tmp_path: Path
 
 
 @pytest.mark.needs("turnserver", "coturn")
-async def test_a_real_coturn_refuses_what_we_refuse(tmp_path: Path) -> None:
-    """An expired credential, and one of another secret: no candidate is found with either."""
+async def test_a_real_coturn_refuses_wrong_credentials_as_we_do(tmp_path: Path) -> None:
     async with nothing_left(), coturn(tmp_path) as port:
         url = f"turn:{HOST}:{port}"
         for server in (ice_server(url, ago=2 * 86_400), ice_server(url, secret="another")):
@@ -111,6 +110,30 @@ async def test_a_real_coturn_refuses_what_we_refuse(tmp_path: Path) -> None:
             await caller.offer()
             assert caller.candidates() == []
             await close(caller)
+
+
+@pytest.mark.needs("turnserver", "coturn")
+async def test_a_real_coturn_configured_as_we_say_refuses_peers_inside(tmp_path: Path) -> None:
+    async with coturn(tmp_path) as port:
+        asked = [
+            run(
+                "turnutils_uclient",
+                "-c",
+                "-e",
+                peer,
+                "-p",
+                str(port),
+                "-u",
+                "ada",
+                "-W",
+                SECRET,
+                HOST,
+            )
+            for peer in ("10.0.0.1", "169.254.169.254", "192.168.0.1", "127.0.0.2")
+        ]
+        for status, output in await asyncio.gather(*asked):
+            assert status != 0
+            assert "403" in output
 
 
 @pytest.mark.needs("turnserver", "coturn")

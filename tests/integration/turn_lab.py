@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import re
 import socket
 import threading
 import time
@@ -136,18 +137,30 @@ async def run(*command: str) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
+def coturn_configuration(port: int, folder: Path, secret: str) -> str:
+    """What docs/deploy.md says, on a port of loopback and without its certificate."""
+    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text("utf-8")
+    (printed,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+    changed = {
+        "static-auth-secret": secret, "listening-port": port, "listening-ip": HOST,
+        "relay-ip": HOST, "log-file": "stdout", "pidfile": folder / "pid", "userdb": folder / "db",
+    }  # fmt: skip
+    left_out = {"cert", "pkey", *changed}
+    lines = [line for line in printed.splitlines() if line.split("=")[0] not in left_out]
+    lines += [f"{name}={value}" for name, value in changed.items()]
+    lines += ["no-tls", "no-dtls", "allow-loopback-peers", f"allowed-peer-ip={HOST}"]
+    return "\n".join(lines) + "\n"
+
+
 @contextlib.asynccontextmanager
-async def coturn(folder: Path, secret: str = SECRET, *options: str) -> AsyncIterator[int]:
-    """A real coturn on loopback, with the lines that docs/deploy.md has; yields its port."""
-    port, log = free_port(), folder / "log"
+async def coturn(folder: Path, secret: str = SECRET) -> AsyncIterator[int]:
+    """A real coturn on loopback, configured as docs/deploy.md says; yields its port."""
+    port, log, file = free_port(), folder / "log", folder / "turnserver.conf"
+    file.write_text(coturn_configuration(port, folder, secret))
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            "turnserver", "-n", "--no-cli", f"--listening-port={port}", f"--listening-ip={HOST}",
-            f"--relay-ip={HOST}", "--use-auth-secret", f"--static-auth-secret={secret}",
-            "--realm=example.org", "--allow-loopback-peers", "--no-tls", "--no-dtls",
-            "--log-file=stdout", f"--pidfile={folder / 'pid'}", f"--userdb={folder / 'db'}",
-            *options, stdout=output, stderr=output,
-        )  # fmt: skip
+            "turnserver", "-c", str(file), stdout=output, stderr=output
+        )
     try:
         async with asyncio.timeout(PATIENCE):
             while not await answers(port):
