@@ -77,6 +77,9 @@ class Allocation:
     """What was answered, for a client that asks the same again because it has not arrived."""
     to_peers: Pace
     to_client: Pace
+    """Bytes in each direction."""
+    requests: Pace
+    """Everything that is not data."""
     permissions: dict[str, Permission] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     channel_of: dict[Address, Channel] = field(default_factory=dict)

@@ -31,6 +31,11 @@ LARGEST = CHANNEL_HEADER + 65_535
 """Bytes of any packet that a length of 16 bits can announce as data."""
 
 
+def is_channel_data(packet: bytes) -> bool:
+    """Say whether a packet begins like ChannelData."""
+    return bool(packet) and packet[0] in CHANNEL_BYTES
+
+
 def channel_data(number: int, data: bytes) -> bytes:
     """Return data as ChannelData, without padding."""
     return number.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
@@ -42,7 +47,7 @@ def read_channel_data(packet: bytes) -> tuple[int, bytes]:
     Raises:
         PacketError: if this is no ChannelData, or less than its header says.
     """
-    if len(packet) < CHANNEL_HEADER or packet[0] not in CHANNEL_BYTES:
+    if len(packet) < CHANNEL_HEADER or not is_channel_data(packet):
         raise PacketError("no ChannelData")
     end = CHANNEL_HEADER + int.from_bytes(packet[2:4], "big")
     if len(packet) < end:

@@ -19,9 +19,14 @@ class TurnLimits:
     max_channels: int = 100
     """Channels that one allocation may bind at a time; more get 508."""
     bytes_per_second: float = 1_000_000.0
-    """Of one allocation in each direction, in the long run; what is above is dropped."""
+    """Of one allocation in each direction, in the long run; what is above is dropped. A packet
+    counts as 400 bytes at least."""
     burst_bytes: float = 500_000.0
     """Bytes that one allocation may relay at once in each direction."""
+    request_burst: int = 200
+    """Requests about one allocation at once: permissions and channels for all its peers, twice."""
+    request_rate: float = 20.0
+    """The same per second, in the long run. What is above is dropped without an answer."""
     max_connections: int = 1_000
     """TCP and TLS connections at one time; more are closed at once."""
     connect_timeout: float = 10.0

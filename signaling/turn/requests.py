@@ -206,6 +206,7 @@ class Requests:
                 response=response,
                 to_peers=Pace(limits.burst_bytes, limits.bytes_per_second, now),
                 to_client=Pace(limits.burst_bytes, limits.bytes_per_second, now),
+                requests=Pace(limits.request_burst, limits.request_rate, now),
             )
         )
         self._stats.allocated += 1

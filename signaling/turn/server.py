@@ -200,13 +200,13 @@ class TurnServer:
         """Close what is over, and look from time to time which addresses are our own."""
         assert self._relay is not None  # there is one since start()
         loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(SWEEP_INTERVAL, self._sweep)
         if self._sweeps % SWEEPS_PER_LOOK == 0:
             own = get_host_addresses(use_ipv4=True, use_ipv6=True)
             links = [f"{address}/64" for address in own if ":" in address]
             self.peers.set_own([*own, *self._external_ips], links)
         self._sweeps += 1
         self._relay.sweep(loop.time())
-        self._timer = loop.call_later(SWEEP_INTERVAL, self._sweep)
 
 
 def _address(host: str) -> str:

@@ -292,6 +292,19 @@ async def test_stopping_ends_everything_in_mid_session(certificate: Path) -> Non
         await drained()
 
 
+async def test_stopping_in_the_midst_of_a_tls_handshake(tmp_path: Path) -> None:
+    async with relay(tls=server_context(make_certificate(tmp_path))) as server:
+        _, writer = await asyncio.open_connection(HOST, server.tls_port)
+        async with asyncio.timeout(PATIENCE):
+            while not server._sockets._connections:
+                await asyncio.sleep(0)
+        await server.stop()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        await drained()
+
+
 async def test_a_server_starts_again() -> None:
     server = TurnServer(Credentials(TurnSecret(SECRET)))
     for _ in range(2):

@@ -3,6 +3,7 @@
 from aioice import stun as codec
 
 from signaling.turn.peers import PeerPolicy
+from signaling.turn.relay import LEAST_CHARGE
 from signaling.turn.stun import Class, Method
 from tests.unit.signaling.turn.turn_lab import (
     ADA,
@@ -10,6 +11,7 @@ from tests.unit.signaling.turn.turn_lab import (
     OWN_V4,
     PEER,
     PEER_V6,
+    UDP,
     Lab,
     Player,
     attribute,
@@ -220,26 +222,54 @@ def test_an_opened_port_of_the_own_address_is_reached() -> None:
 
 
 def test_each_direction_has_its_bandwidth() -> None:
-    player = allocated(Lab(bytes_per_second=100, burst_bytes=200))
+    player = allocated(Lab(bytes_per_second=1_000, burst_bytes=2_000))
     player.bind(0x4000, PEER)
     for _ in range(5):
-        player.say(0x4000, bytes(100))
-        player.lab.from_peer(player.relayed, PEER, bytes(100))
+        player.say(0x4000, bytes(996))
+        player.lab.from_peer(player.relayed, PEER, bytes(1_000))
     assert len(player.lab.to_peers) == len(player.lab.taken()) == 2
     assert player.lab.relay.stats.over_bandwidth == 6
     player.lab.now = 1.0
-    player.say(0x4000, bytes(100))
+    player.indicate(PEER, bytes(1_000))
+    player.indicate(PEER, bytes(1_000))
     assert len(player.lab.to_peers) == 3
 
 
+def test_small_packets_are_bounded_in_number() -> None:
+    player = allocated(Lab(bytes_per_second=1, burst_bytes=10 * LEAST_CHARGE))
+    player.bind(0x4000, PEER)
+    for _ in range(20):
+        player.say(0x4000, b"")
+        player.lab.from_peer(player.relayed, PEER, b"")
+    assert len(player.lab.to_peers) == len(player.lab.taken()) == 10
+
+
+def test_requests_about_an_allocation_have_a_rate_that_data_does_not_use_up() -> None:
+    player = allocated(Lab(request_burst=5, request_rate=1, bytes_per_second=1, burst_bytes=1))
+    player.say(0x4000, b"x")
+    player.say(0x4000, b"x")
+    answers = [player.refresh(600) for _ in range(8)]
+    assert [answer is None for answer in answers] == [False] * 5 + [True] * 3
+    player.lab.now = 1.0
+    assert code(player.refresh(600)) == 0
+
+
+def test_data_of_a_stranger_does_not_cost_it_the_way_back() -> None:
+    player = allocated(Lab(stranger_burst=5, stranger_rate=0.001))
+    player.refresh(0)
+    for _ in range(100):
+        player.say(0x4000, b"x")
+    assert code(player.ask(Method.ALLOCATE, {"REQUESTED-TRANSPORT": UDP})) == 0
+
+
 def test_one_client_does_not_use_up_the_bandwidth_of_another() -> None:
-    lab = Lab(bytes_per_second=100, burst_bytes=100)
+    lab = Lab(bytes_per_second=1_000, burst_bytes=1_000)
     ada, bob = lab.player(ADA, "ada"), lab.player(BOB, "bob")
     for player in (ada, bob):
         player.allocate()
         player.bind(0x4000, PEER)
         for _ in range(3):
-            player.say(0x4000, bytes(100))
+            player.say(0x4000, bytes(1_000))
     assert [relayed for relayed, _, _ in lab.to_peers] == [ada.relayed, bob.relayed]
 
 
