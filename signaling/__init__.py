@@ -8,15 +8,19 @@ This package stands alone: it imports nothing of netcode and may be used without
 the pure inside out: `rules` and `messages` (what travels), `tokens` (who may join), `rooms` (who
 may say what to whom), `limits`, `connection` (one WebSocket), `server`, `client`.
 ``python -m signaling`` runs a server, ``python -m signaling token`` makes a token.
+The relay for those who find no direct path is a room of its own, `turn`; `credentials` say who may
+use it.
 
 What may enter: the meeting of peers, and what they must be told for it (STUN and TURN servers
 and their credentials). What may not: anything that knows what the peers will say.
 """
 
 from signaling.client import SignalingClient
+from signaling.credentials import Credential, Credentials, TurnSecret
 from signaling.errors import (
     ConnectionLost,
     MessageError,
+    PacketError,
     Refused,
     SignalingError,
     TokenError,
@@ -54,6 +58,8 @@ __all__ = [
     "CandidateFrom",
     "Claims",
     "ConnectionLost",
+    "Credential",
+    "Credentials",
     "Draining",
     "Error",
     "IceServer",
@@ -64,6 +70,7 @@ __all__ = [
     "MessageError",
     "Offer",
     "OfferFrom",
+    "PacketError",
     "PeerInfo",
     "PeerJoined",
     "PeerLeft",
@@ -76,6 +83,7 @@ __all__ = [
     "SignalingLimits",
     "SignalingServer",
     "TokenError",
+    "TurnSecret",
     "Unreachable",
     "UsageError",
 ]

@@ -4,7 +4,8 @@ It prints where it listens and runs until Ctrl-C. SIGTERM drains it: nobody new 
 ends when all have left or ``--drain-seconds`` are over; a second signal ends it at once.
 
 ``python -m signaling token --secret-file FILE --room ROOM --name NAME`` prints a join token, for
-trying out what a game's back end does.
+trying out what a game's back end does. ``python -m signaling turn`` is a relay
+(`signaling.turn.program`).
 """
 
 import argparse
@@ -21,6 +22,7 @@ from signaling.server import SignalingServer
 from signaling.stopping import Signals, first_of
 from signaling.tls import server_context
 from signaling.tokens import JoinSecret
+from signaling.turn import program as turn
 
 DRAIN_SECONDS = 8.0
 """Longer than an introduction under way takes as a rule, shorter than the 10 s after which docker
@@ -32,7 +34,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m signaling",
         description="Rooms in which peers find each other.",
-        epilog="python -m signaling token --help: make a join token",
+        epilog="python -m signaling token --help: make a join token; "
+        "python -m signaling turn --help: a relay",
     )
     add = parser.add_argument
     add("--port", type=int, default=8080, help="0 takes a free one (%(default)s)")
@@ -138,6 +141,8 @@ async def _serve(options: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run until told to end. Return the exit status: 0, or 1 if it could not do it."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["turn"]:
+        return turn.main(arguments[1:])
     try:
         if arguments[:1] == ["token"]:
             wanted = _parse_token(arguments[1:])

@@ -3,6 +3,7 @@
 SignalingError
 ├── UsageError      (also a ValueError) signaling is used wrongly: the text names the fix
 ├── MessageError    a text that is no message of this protocol; the one error of the decoders
+├── PacketError     bytes that are no packet of STUN or TURN; the one error of their parsers
 ├── Unreachable     no signaling server answers at that address; the text says what to check
 ├── Refused         the server answered "no": room full, room has a host, server full, …
 │   └── TokenError  a join token does not open this room; the one error of checking tokens
@@ -28,6 +29,10 @@ class MessageError(SignalingError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class PacketError(SignalingError):
+    """Bytes that are no packet of STUN or TURN, or one too long for where it came from."""
 
 
 class Unreachable(SignalingError):

@@ -111,3 +111,15 @@ class Pace:
     def _refill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
+
+    def spare(self, amount: float, now: float) -> bool:
+        """Take an amount unless the bucket is empty; return whether it was taken.
+
+        For what is dropped rather than delayed. Here, too, the bucket may go into debt by one
+        amount, so that an amount above the burst is not refused for ever.
+        """
+        self._refill(now)
+        if self._tokens <= 0:
+            return False
+        self._tokens -= amount
+        return True

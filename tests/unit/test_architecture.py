@@ -53,6 +53,26 @@ ALLOWED = {("netcode.play.step", "random")}
 """`Step.random` makes a `random.Random` from the seed, the tick and the entity, and from nothing
 else."""
 
+PURE_SIGNALING = (
+    "credentials",
+    "limits",
+    "messages",
+    "rooms",
+    "turn.allocations",
+    "turn.framing",
+    "turn.limits",
+    "turn.outside",
+    "turn.peers",
+    "turn.relay",
+    "turn.requests",
+    "turn.strangers",
+    "turn.stun",
+)
+"""Modules of signaling without input or output."""
+
+CODEC = {("signaling.turn.stun", "aioice")}
+"""Only its codec, which does nothing but encode and decode."""
+
 LONGEST = 500
 
 ASKED_BY_FIELDS = {
@@ -152,6 +172,14 @@ def test_the_exceptions_are_still_needed() -> None:
 @pytest.mark.parametrize("path", files("signaling"), ids=name_of)
 def test_signaling_knows_nothing_of_netcode(path: Path) -> None:
     assert not {name for name in imports(path) if name.split(".")[0] in ("netcode", "demo_game")}
+
+
+@pytest.mark.parametrize("name", PURE_SIGNALING)
+def test_the_rules_of_signaling_are_pure(name: str) -> None:
+    path = ROOT / Path("signaling", *name.split(".")).with_suffix(".py")
+    for imported in imports(path):
+        top = imported.split(".")[0]
+        assert top not in IMPURE or (module_of(path), top) in CODEC, f"{name} imports {imported}"
 
 
 @NETCODE

@@ -45,3 +45,16 @@ def test_who_keeps_the_rate_never_waits() -> None:
 def test_a_pause_earns_no_more_than_one_burst() -> None:
     pace = Pace(burst=2, rate=1, now=0.0)
     assert [pace.take(1, now=1000.0) for _ in range(3)] == [0, 0, 1.0]
+
+
+def test_what_can_be_spared_is_a_burst_and_then_a_rate() -> None:
+    pace = Pace(burst=3, rate=2, now=0.0)
+    assert [pace.spare(1, now=0.0) for _ in range(4)] == [True, True, True, False]
+    assert [pace.spare(1, now=0.5) for _ in range(2)] == [True, False]
+
+
+def test_more_than_the_burst_is_not_refused_for_ever() -> None:
+    pace = Pace(burst=10, rate=10, now=0.0)
+    assert pace.spare(100, now=0.0)
+    assert not pace.spare(1, now=9.0)
+    assert pace.spare(1, now=9.2)
