@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netcode.declarations import Entity
-from netcode.play.motion import Floats, Motion, Path, Rows, samples_at
+from netcode.play.motion import FASTER, Floats, Motion, Path, Rows, samples_at
 from netcode.world.history import ABSENT, History
 from netcode.world.table import Table
 
@@ -264,7 +264,7 @@ class Interpolator:
             return
         off = motion.difference(revised.at(self._tick)[same], shown.path[rows])
         error = shown.error[rows] + off
-        error[(np.abs(error) > motion.teleport).any(axis=1)] = 0.0
+        error[(np.abs(error) > FASTER * motion.teleport).any(axis=1)] = 0.0
         shown.error[rows] = error
 
     def _go_on(self, index: int, passed: float) -> None:

@@ -211,7 +211,7 @@ class TickClock:
     def _forget_before_shift(self, now: float) -> None:
         """Start afresh when everything has been late for a while, or something comes far too early
         (this machine's clock has been asleep): that is no jitter."""
-        if self._quickest < math.inf and self._arrivals[-1][1] < self._quickest - SHIFT:
+        if self._quickest < math.inf and self._arrivals[-1][1] < self._quickest - SNAP:
             _, offset, _ = self._arrivals[-1]
             self._arrivals = deque([(now, offset, offset + self._interval)])
             self._reports.clear()
