@@ -25,8 +25,7 @@ CHANNEL_LIFETIME = 600.0
 """Seconds that a channel lives unless refreshed, and with it the permission of its peer.
 
 The letter of the RFC gives that permission five minutes also where a channel was bound. aioice
-refreshes channels after 500 s and nothing else, so its links would be deaf for the time between;
-coturn lets the permission live as long as the channel, and so do we.
+refreshes channels after 500 s and nothing else, so its links would be deaf for the time between.
 """
 
 
