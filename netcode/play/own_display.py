@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from netcode.declarations import Entity
-from netcode.fields import Float, Int
+from netcode.fields import TAU, Angle, Float, Int
 from netcode.play.interpolation import Interpolator
 from netcode.play.scratch import Scratch
 from netcode.vectors import Quat, Vec2, Vec3
@@ -108,6 +108,8 @@ class OwnDisplay:
                         column[place] += error
                         if isinstance(described, Quat):
                             column[place] /= np.sqrt((column[place] ** 2).sum()) or 1.0
+                if isinstance(described, Angle):
+                    column %= TAU
                 if isinstance(described, (Float, Vec2, Vec3)):
                     np.clip(column, described.steps.low, described.steps.high, out=column)
             elif isinstance(described, Int):

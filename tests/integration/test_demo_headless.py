@@ -87,7 +87,7 @@ def test_a_whole_game_without_a_screen(tmp_path: Path) -> None:
     pygame = pytest.importorskip("pygame", reason="needs pygame: pip install 'netcode[demo]'")
     picture, report = tmp_path / "picture.png", tmp_path / "report.json"
     result = demo(
-        *("--headless", "--seconds", "4", "--bots", "2", "--conditions", "lan"),
+        *("--headless", "--seconds", "5", "--bots", "2", "--conditions", "lan"),
         *("--screenshot", str(picture), "--report", str(report)),
     )
     assert result.returncode == 0, result.stdout + result.stderr

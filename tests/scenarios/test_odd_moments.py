@@ -1,6 +1,7 @@
 """Entities that change hands, rows and views at odd moments; handlers that raise; a round world."""
 
 import itertools
+import math
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from netcode.testing import SteppedClient, Stepper
 class Gun(nc.Entity):
     x = nc.Float(-100, 100, step=0.1)
     y = nc.Float(-1000, 1000, step=0.1)
+    turret = nc.Angle(bits=12)
     heat = nc.Int(0, 100)
     target = nc.Ref["Gun"]("Gun")
 
@@ -160,6 +162,19 @@ def test_what_is_shown_stays_in_its_range_also_while_an_error_is_let_go() -> Non
         own = ada.own(Gun)
         assert own is not None
         assert -100 <= own.x <= 100
+
+
+def test_an_own_angle_reads_within_a_turn_also_while_an_error_is_let_go() -> None:
+    game, ada = begin("4g")
+    [gun] = game.player_of(ada).entities
+    assert isinstance(gun, Gun)
+    for step in range(200):
+        if step % 50 == 0:
+            gun.turret = 0.02 if step % 100 else math.tau - 0.02
+        game.run(1 / 60)
+        own = ada.own(Gun)
+        assert own is not None
+        assert 0 <= own.turret < math.tau
 
 
 def test_a_reference_that_the_server_sets_on_an_own_entity_is_shown() -> None:

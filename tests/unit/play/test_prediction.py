@@ -317,6 +317,19 @@ def test_a_shell_that_is_not_thrown_after_all_goes() -> None:
     assert len(predictor.mine) == 1
 
 
+def test_a_tick_that_comes_once_more_spawns_nothing_again() -> None:
+    """The clock was too far ahead, and jumped back."""
+    server, client = Server(), Client()
+    client.begin(server)
+    for tick in range(1, 6):
+        client.predictor.advance(tick, (Pedal(throw=int(tick == 4)),))
+    [_, shell] = client.predictor.mine
+    client.predictor.jump_back(3)
+    for tick in (4, 5):
+        client.predictor.advance(tick, (Pedal(throw=int(tick == 4)),))
+    assert client.predictor.mine[1:] == [shell]
+
+
 def test_no_more_are_spawned_at_once_than_can_be_told_apart() -> None:
     server, client = Server(), Client()
     client.begin(server)
