@@ -108,7 +108,7 @@ class Entity(metaclass=_Declared):
 
     ``class Rock(nc.Entity, fade=0.3)``: on a client its `fade` rises from 0 to 1 in these seconds
     after it has come into view; when it leaves, it stays in the world for as long, while `fade`
-    falls. At most 5 s.
+    falls. At most 5 s. What the player controls comes and goes at once.
     """
 
     __slots__ = ("__weakref__", "_row", "_table")

@@ -104,7 +104,10 @@ class Display:
         with self._lock:
             self.clock.advance(now, rtt)
             controlled = [np.flatnonzero(known.controlled) for known in self._receiver.known]
-            owned = self._owned() if self.prediction else []
+            told = self._history.newest
+            if told is not None and told.tick <= self.predictor.confirmed_tick:
+                told = None  # it has been compared with the prediction already
+            owned = [] if told is None or not self.prediction else self._owned(told)
             # What is not fully told yet is not shown like others' in the meantime.
             own = [
                 rows if self.prediction and table.kind in self._protocol.simulate else rows[:0]
@@ -113,7 +116,6 @@ class Display:
             tick = self._tick()
             self._leave_out_past_own(tick, own)
             arrangement = self._interpolator.look(tick, own, self._receiver.stats.packets)
-            told = self._telling(owned)
             newest = int(self.clock.input_tick)
             jumped = newest < sampler.tick - self._welcome.tick_rate * SNAP / 2
             if jumped:
@@ -126,7 +128,7 @@ class Display:
             predictor.jump_back(newest - 1)
         if not self.prediction:
             predictor.forget()
-        elif told is not None and told.tick > predictor.confirmed_tick:
+        elif told is not None:
             predictor.confirm(told.tick, owned, self._patience(told, rtt))
         for due_tick, inputs in due:
             predictor.advance(due_tick, inputs)
@@ -136,7 +138,8 @@ class Display:
         self._mark(controlled)
         passed = 0.0 if self._now is None else now - self._now
         share = min(1.0, max(0.0, self.clock.input_tick - predictor.tick))
-        self._own.show(predictor.mine, share, passed)
+        with self._lock:  # the network's thread numbers texts, too
+            self._own.show(predictor.mine, share, passed)
         self._now, self.seen = now, arrangement.tick
         for entity in entered:
             if entity.alive:  # a handler before may have had it despawned
@@ -180,7 +183,7 @@ class Display:
 
     # -- own entities ------------------------------------------------------------------------
 
-    def _owned(self) -> list[Owned]:
+    def _owned(self, newest: Frame) -> list[Owned]:
         """What the player controls and predicts, as it was told last."""
         owned = []
         for index, (known, table) in enumerate(
@@ -195,19 +198,9 @@ class Display:
             lanes, life = known.lanes, known.life
             for row in rows:
                 key = 0 if spawned is None else int(lanes[row, table.lanes_of(spawned)][0])
-                owned.append(Owned(index, row, int(life[row]), key, lanes[row].copy()))
-        newest = self._history.newest
-        if newest is not None:
-            for one in owned:
-                one.known = bool(newest.tables[one.table].known[one.row])
+                is_told = bool(newest.tables[index].known[row])
+                owned.append(Owned(index, row, int(life[row]), key, lanes[row].copy(), is_told))
         return owned
-
-    def _telling(self, owned: list[Owned]) -> Frame | None:
-        """The newest frame, if it says anything of what is predicted."""
-        newest = self._history.newest
-        if newest is None or (owned and not any(one.known for one in owned)):
-            return None
-        return newest
 
     # -- coming and going --------------------------------------------------------------------
 
@@ -224,8 +217,9 @@ class Display:
                 continue
             if scratch.row is not None:
                 self._past_own[scratch.index, scratch.row] = scratch.generation
-            self._events.left(entity)
-            self._world.despawn(entity)
+            if entity.alive:  # a handler before may have had it despawned
+                self._events.left(entity)
+                self._world.despawn(entity)
         entered = [
             self._interpolator.enter(table, row, generation, arrangement.tick)
             for table, row, generation in arrangement.entering

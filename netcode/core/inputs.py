@@ -201,10 +201,9 @@ class InputBuffer:
                 stats.refused_inputs += 1
             elif wanted > tick:
                 waiting = self._waiting.get(wanted)
-                if waiting is None:
+                said = waiting is not None and (waiting.inputs, waiting.lag) == (inputs, lag)
+                if waiting is None or (newest and not said):
                     self._waiting[wanted] = _Waiting(inputs, lag, now, self._silence)
-                elif newest:
-                    waiting.inputs, waiting.lag = inputs, lag
                 self._has_said_anything = True
             elif wanted > tick - MAX_LATE and wanted not in self._used:
                 stats.late_inputs += 1

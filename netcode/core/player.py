@@ -132,6 +132,9 @@ class Player:
             self._entities.remove(entity)
             if entity.alive:
                 self._table_of(entity).own(entity._row, NOBODY)
+                spawned = self._protocol.spawned.get(type(entity))
+                if spawned is not None:  # another player may have spawned one of that name
+                    entity._set(spawned, 0)
 
     def _table_of(self, entity: Entity) -> Any:
         if not entity.alive:

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netcode.declarations import Entity
-from netcode.fields import TAU, Angle, Float, Int
+from netcode.fields import TAU, Angle, Field, Float, Int
 from netcode.play.interpolation import Interpolator
-from netcode.play.scratch import Scratch
+from netcode.play.scratch import Scratch, limit_of
 from netcode.vectors import Quat, Vec2, Vec3
 from netcode.world.table import AHEAD, Table
 from netcode.world.world import World
@@ -39,11 +40,7 @@ class OwnDisplay:
         here = {id(scratch) for scratch in mine}
         gone = [scratch for scratch in self._shown if id(scratch) not in here]
         self._shown = list(mine)
-        return [
-            (scratch, scratch.entity)
-            for scratch in gone
-            if scratch.entity is not None and scratch.entity.alive
-        ]
+        return [(scratch, scratch.entity) for scratch in gone if scratch.entity is not None]
 
     def place(self, mine: list[Scratch], left: Callable[[Entity], None]) -> list[Entity]:
         """Give everything its row, telling ``left`` of others' entities that are still shown in it;
@@ -94,27 +91,42 @@ class OwnDisplay:
     def _show_table(self, table: Table[Any], mine: list[Scratch], share: float) -> None:
         rows = [scratch.entity._row for scratch in mine if scratch.entity is not None]
         table.owner[rows] = self._player
-        shares = np.array([0.0 if scratch.leaps_ahead() else share for scratch in mine])
         context = table.context
+        now, ahead = {}, {}
+        leaps = np.zeros(len(mine), dtype=np.bool_)
         for described in table.fields:
             cells = [described.to_cell(scratch.values[described], context) for scratch in mine]
-            column = described.column_of(cells)
-            if described.blends:
-                ahead = [described.to_cell(scratch.ahead[described], context) for scratch in mine]
-                column = described.blend(column, described.column_of(ahead), shares)
-                off = [scratch.errors.get(described) for scratch in mine]
-                for place, error in enumerate(off):
-                    if error is not None:
-                        column[place] += error
-                        if isinstance(described, Quat):
-                            column[place] /= np.sqrt((column[place] ** 2).sum()) or 1.0
-                if isinstance(described, Angle):
-                    column %= TAU
-                if isinstance(described, (Float, Vec2, Vec3)):
-                    np.clip(column, described.steps.low, described.steps.high, out=column)
+            now[described] = described.column_of(cells)
+            if not described.blends:
+                continue
+            cells = [described.to_cell(scratch.ahead[described], context) for scratch in mine]
+            ahead[described] = described.column_of(cells)
+            limit = limit_of(described)
+            if limit is not None:  # what teleports within the tick is not shown on the way
+                far = np.abs(ahead[described] - now[described]) > limit
+                leaps |= far if far.ndim == 1 else far.any(axis=1)
+        shares = np.where(leaps, 0.0, share)
+        for described, column in now.items():
+            if described in ahead:
+                column = described.blend(column, ahead[described], shares)
+                _add_errors(described, column, mine)
             elif isinstance(described, Int):
                 np.clip(column, described.low, described.high, out=column)
             table[described.name][rows] = column
+
+
+def _add_errors(field: Field[Any], column: NDArray[Any], mine: list[Scratch]) -> None:
+    """Put in what has not been let go yet; the values stay within their ranges."""
+    for place, scratch in enumerate(mine):
+        error = scratch.errors.get(field)
+        if error is not None:
+            column[place] += error
+            if isinstance(field, Quat):
+                column[place] /= np.sqrt((column[place] ** 2).sum()) or 1.0
+    if isinstance(field, Angle):
+        column %= TAU
+    elif isinstance(field, (Float, Vec2, Vec3)):
+        np.clip(column, field.steps.low, field.steps.high, out=column)
 
 
 def _let_go(scratch: Scratch, kept: float) -> None:

@@ -61,10 +61,13 @@ def difference(field: Field[Any], start: Any, end: Any) -> Any:
 
 def is_teleport(field: Field[Any], off: Any) -> bool:
     """Whether a value that is off by so much is better put right at once."""
-    if isinstance(field, (Float, Vec2, Vec3)):
-        limit = teleport_limit(field)
-        return limit is not None and bool(np.max(np.abs(off)) > limit)
-    return False
+    limit = limit_of(field)
+    return limit is not None and bool(np.max(np.abs(off)) > limit)
+
+
+def limit_of(field: Field[Any]) -> float | None:
+    """The change that is a teleport for this field; None if none is."""
+    return teleport_limit(field) if isinstance(field, (Float, Vec2, Vec3)) else None
 
 
 def _living(value: Any) -> Any:
@@ -196,14 +199,6 @@ class Scratch:
         if any(is_teleport(field, off) for field, off in self.errors.items()):
             self.errors.clear()
         return moved
-
-    def leaps_ahead(self) -> bool:
-        """Whether it teleports within the next tick: then it is not shown on the way."""
-        return any(
-            is_teleport(field, difference(field, self.values[field], self.ahead[field]))
-            for field in self.table.fields
-            if field.blends
-        )
 
     def run_ahead(self, inputs: tuple[Any, ...], step: Any) -> None:
         """Simulate the next tick on a second copy."""

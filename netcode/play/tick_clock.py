@@ -11,6 +11,7 @@ how early the server says that inputs came.
 """
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
 
 CATCH_UP = 5
@@ -101,12 +102,42 @@ STEADY_TICKS = 2.0
 FEW_REPORTS = 100
 """So many tell of the line as it is, but not yet of what is rare on it."""
 
+MOST = 4_096
+"""Values in a window: 30 s of 120 a second, however often a server sends."""
+
 MAX_LED_RTT = 1.0
 """Seconds of round trip that the inputs run ahead for. Where packets take longer an end is
 overloaded: running farther ahead would only add to it, and a server refuses inputs from afar."""
 
 MAX_TRIM = 0.5
 """Seconds more than that which a server can talk a client into."""
+
+
+class Window:
+    """Values of the last seconds, in their order; adding one costs little among however many."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._entries: deque[tuple[float, float]] = deque()
+        self._ordered: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, now: float, value: float) -> None:
+        self._entries.append((now, value))
+        insort(self._ordered, value)
+        while self._entries[0][0] < now - self._seconds or len(self._entries) > MOST:
+            _, old = self._entries.popleft()
+            del self._ordered[bisect_left(self._ordered, old)]
+
+    def at(self, place: int) -> float:
+        """The value in this place of the order, from 0; the last one if there are fewer."""
+        return self._ordered[min(place, len(self._ordered) - 1)]
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._ordered.clear()
 
 
 class Hand:
@@ -135,17 +166,18 @@ class TickClock:
     def __init__(self, tick_rate: float, broadcast_rate: float) -> None:
         self._rate = tick_rate
         self._interval = 1.0 / broadcast_rate
-        self._arrivals: deque[tuple[float, float, float]] = deque()
-        """When; by how much later than its tick; and by how much later than the tick of the
-        snapshot that was the newest before."""
+        self._arrivals: deque[tuple[float, float]] = deque(maxlen=MOST)
+        """When, and by how much later than its tick."""
+        self._needs = Window(WINDOW)
+        """By how much later than the tick of the snapshot that was the newest before."""
         self._newest: int | None = None
         self._now: float | None = None
         self._quickest = math.inf
         self._display = Hand(tick_rate, DISPLAY_FASTER, DISPLAY_SLOWER)
         self._input = Hand(tick_rate, INPUT_FASTER, INPUT_SLOWER)
         self._input_error = 0.0
-        self._reports: deque[tuple[float, float]] = deque()
-        """When, and how early inputs would have come without any lead."""
+        self._reports = Window(REPORTS_WINDOW)
+        """How early inputs would have come without any lead."""
         self._heard = 0
         self._latest = 0.0
         """How early all inputs but the share `LET_LATE` came, or would have without any lead."""
@@ -179,21 +211,22 @@ class TickClock:
         inputs since its last one came, in seconds before they were needed."""
         offset = now - tick / self._rate
         if self._arrivals and now - self._arrivals[-1][0] < AT_ONCE:
-            then, before, need = self._arrivals[-1]
-            self._arrivals[-1] = then, min(before, offset), need
-        elif self._newest is None:
-            self._arrivals.append((now, offset, offset + self._interval))
+            then, before = self._arrivals[-1]
+            self._arrivals[-1] = then, min(before, offset)
         else:
-            self._arrivals.append((now, offset, now - self._newest / self._rate))
+            need = self._interval + offset
+            if self._newest is not None:
+                need = now - self._newest / self._rate
+            self._arrivals.append((now, offset))
+            self._needs.add(now, need)
         self._newest = tick
         while self._arrivals[0][0] < now - WINDOW:
             self._arrivals.popleft()
         self._forget_before_shift(now)
-        self._quickest = min(offset for _, offset, _ in self._arrivals)
-        self.jitter = sum(offset for _, offset, _ in self._arrivals) / len(self._arrivals)
+        self._quickest = min(offset for _, offset in self._arrivals)
+        self.jitter = sum(offset for _, offset in self._arrivals) / len(self._arrivals)
         self.jitter -= self._quickest
-        needs = sorted(need for _, _, need in self._arrivals)
-        need = needs[int(COVERED * (len(needs) - 1))] - self._quickest
+        need = self._needs.at(int(COVERED * (len(self._needs) - 1))) - self._quickest
         self.delay = max(self._interval, min(MAX_DELAY, need))
         # What is said of inputs sent while the hand was far off says nothing of where it goes.
         if earliness is not None and abs(self._input_error) < STEADY_TICKS:
@@ -201,33 +234,34 @@ class TickClock:
 
     def _report(self, now: float, earliness: float) -> None:
         led = self.lead - self._input_error / self._rate
-        self._reports.append((now, earliness - led))
+        self._reports.add(now, earliness - led)
         self._heard += 1
-        while self._reports[0][0] < now - REPORTS_WINDOW:
-            self._reports.popleft()
-        bare = sorted(bare for _, bare in self._reports)
-        self._latest = bare[min(int(LET_LATE * len(bare)) + 1, len(bare) - 1)]
+        self._latest = self._reports.at(int(LET_LATE * len(self._reports)) + 1)
 
     def _forget_before_shift(self, now: float) -> None:
         """Start afresh when everything has been late for a while, or something comes far too early
         (this machine's clock has been asleep): that is no jitter."""
         if self._quickest < math.inf and self._arrivals[-1][1] < self._quickest - SNAP:
-            _, offset, _ = self._arrivals[-1]
-            self._arrivals = deque([(now, offset, offset + self._interval)])
-            self._reports.clear()
-            self._heard = 0
+            self._start_afresh([self._arrivals[-1]])
             return
         window = max(SHIFT_WINDOW, 5 * self._interval)
         recent = [entry for entry in self._arrivals if entry[0] > now - window]
         before = len(self._arrivals) - len(recent)
         if before == 0 or len(recent) < 4:
             return
-        old = [offset for _, offset, _ in self._arrivals][:before]
-        late = min(offset for _, offset, _ in recent) - min(old)
+        old = [offset for _, offset in self._arrivals][:before]
+        late = min(offset for _, offset in recent) - min(old)
         if late > max(SHIFT, 2.0 * self.jitter):
-            self._arrivals = deque(recent)
-            self._reports.clear()
-            self._heard = 0
+            self._start_afresh(recent)
+
+    def _start_afresh(self, recent: list[tuple[float, float]]) -> None:
+        """Only these arrivals tell of the line as it is now."""
+        self._arrivals = deque(recent, maxlen=MOST)
+        self._needs.clear()
+        for then, offset in recent:
+            self._needs.add(then, offset + self._interval)
+        self._reports.clear()
+        self._heard = 0
 
     def advance(self, now: float, rtt: float) -> None:
         """Move both hands to ``now``; ``rtt`` is the round trip in seconds."""
@@ -252,7 +286,7 @@ class TickClock:
         them would have come in time."""
         led = min(rtt, MAX_LED_RTT)
         formula = led + LEAD_TICKS / self._rate + 2.0 * self.jitter
-        if not self._reports:
+        if len(self._reports) == 0:
             return formula
         measured = GUARD / self._rate - self._latest
         if self._heard < FEW_REPORTS:
