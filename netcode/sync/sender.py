@@ -167,9 +167,12 @@ class Sender:
         pairs, views = self.pairs, self.views
         places = self._candidates()
         fresh = places[~pairs.pending[places]]
+        pairs.due_since[fresh] = number
+        resting = np.setdiff1d(self._own_of_deferring(), places)
+        if len(resting):
+            places, fresh = np.concatenate([places, resting]), np.concatenate([fresh, resting])
         pairs.pending[fresh] = True
         pairs.settled[fresh] = number - 1
-        pairs.due_since[fresh] = number
         entity, slot = pairs.entity[places], pairs.slot[places]
         key = slot * pairs.where.shape[1] + entity
         if (key[1:] < key[:-1]).any():
@@ -194,6 +197,8 @@ class Sender:
             pairs.pending[done] = False
             pairs.settled[done] = number
         said = ~settled
+        if len(resting):
+            said |= np.isin(places, resting) & heard & present
 
         unheard = (present & ~heard).nonzero()[0]
         if len(unheard):
@@ -250,6 +255,18 @@ class Sender:
         due &= pairs.present[:used]
         due |= pending
         return np.flatnonzero(due)
+
+    def _own_of_deferring(self) -> Ints:
+        """Places of what a player controls and would not hear of: where something had to wait, not
+        to be mentioned does not mean to rest, and what is never said is never corrected."""
+        found = [np.zeros(0, dtype=np.int64)]
+        for peer in self.peers.values():
+            if peer.deferred:
+                own = np.flatnonzero(self.views.owner == peer.player)
+                found.append(self.pairs.where[peer.slot, own])
+        places = np.concatenate(found)
+        places = places[places != NONE]
+        return np.asarray(places[self.pairs.present[places] & ~self.pairs.pending[places]])
 
     def _shared(self, number: int, places: Ints, slot: Ints) -> Mask:
         """Which of each pair's last values its peer is known to have."""

@@ -262,3 +262,24 @@ def test_on_a_full_line_what_rests_does_not_keep_the_rest_from_being_corrected()
         own = ada.own(Gun)
         assert own is not None
         assert abs(own.x - gun.x) < 10
+
+
+def test_an_own_ship_that_the_server_holds_in_place_is_corrected_on_a_full_line_too() -> None:
+    """It rests, so there is nothing to say of it; but not to be mentioned means nothing there."""
+    game, ada = begin(budget=nc.Budget(start=12_000, floor=12_000, ceiling=12_000))
+    world = game.server.world
+    leaves = [world.spawn(Car) for _ in range(400)]
+
+    @game.server.on_tick
+    def rules(step: nc.Step) -> None:
+        for leaf in leaves:
+            leaf.x, leaf.y = step.random.uniform(-1000, 1000), step.random.uniform(-1000, 1000)
+        for gun in world[Gun]:
+            gun.x = min(gun.x, 5.0)  # a wall of which the client does not know
+            gun.heat = 0
+
+    game.run(5.0, lambda client: [Keys(go=1)])
+    assert game.player_of(ada).peer.deferred
+    own = ada.own(Gun)
+    assert own is not None
+    assert own.x < 40
