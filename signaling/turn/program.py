@@ -14,7 +14,8 @@ from pathlib import Path
 
 from signaling.credentials import Credentials, TurnSecret
 from signaling.errors import UsageError
-from signaling.signals import on_signals
+from signaling.stopping import Signals, first_of
+from signaling.tls import server_context
 from signaling.turn.limits import TurnLimits
 from signaling.turn.peers import PeerPolicy
 from signaling.turn.server import PORT, TLS_PORT, TurnServer
@@ -128,9 +129,7 @@ def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:
         if options.key is not None:
             raise UsageError("--key wants --cert as well")
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(options.cert, options.key)
-    return context
+    return server_context(options.cert, options.key)
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -146,15 +145,15 @@ async def _serve(options: argparse.Namespace) -> None:
         external_ips=options.external_ip,
         ports=_ports(options),
     )
-    stopped = asyncio.Event()
-    on_signals(asyncio.get_running_loop(), stopped.set)
-    context = _tls(options)
-    await server.start(options.host, options.port, tls_port=options.tls_port, ssl=context)
-    where = ", ".join(options.host) or "every address of this machine"
-    tls = f", TLS port {server.tls_port}" if context is not None else ""
-    print(f"turn on port {server.port} (UDP, TCP){tls}, on {where} (Ctrl-C ends it)", flush=True)
-    await stopped.wait()
-    await server.stop()
+    with Signals() as told:
+        context = _tls(options)
+        await server.start(options.host, options.port, tls_port=options.tls_port, ssl=context)
+        where = ", ".join(options.host) or "every address of this machine"
+        tls = f", TLS port {server.tls_port}" if context is not None else ""
+        ports = f"port {server.port} (UDP, TCP){tls}"
+        print(f"turn on {ports}, on {where} (Ctrl-C ends it)", flush=True)
+        await first_of(told.drain.wait(), told.stop.wait())  # a relay has nothing to drain
+        await server.stop()
 
 
 def main(arguments: Sequence[str]) -> int:
