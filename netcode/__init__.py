@@ -7,6 +7,7 @@ Declare entities, inputs and messages, put them into a `Protocol` that both ends
 """
 
 from netcode import testing
+from netcode.binary import Bytes
 from netcode.client import Client, connect
 from netcode.core.client_side import ClientSide
 from netcode.core.messaging import Reply
@@ -52,6 +53,7 @@ __all__ = [  # grouped by room  # noqa: RUF022
     "Protocol",
     "Angle",
     "Bool",
+    "Bytes",
     "Enum",
     "Float",
     "Int",

@@ -11,6 +11,7 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
+from netcode.binary import Bytes
 from netcode.declarations import SPAWNED, Entity, Input, Message
 from netcode.errors import ProtocolError
 from netcode.fields import Field, Ref, Text
@@ -114,6 +115,8 @@ class Protocol:
                     raise ProtocolError(
                         f"{field}: an input is sent every tick and holds no text; use a message"
                     )
+                if isinstance(field, Bytes) and kind not in self.messages:
+                    raise ProtocolError(f"{field}: only a message can hold bytes; send one")
                 if field.only_owner and kind not in self.entities:
                     raise ProtocolError(f"{field}: only an entity's fields can be only_owner")
         bits = sum(sum(field.lane_bits) for kind in self.inputs for field in kind.fields)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 
+from netcode.binary import Bytes
 from netcode.declarations import Message
 from netcode.errors import WireError
 from netcode.fields import Context, Field, Text
@@ -94,7 +95,7 @@ def unpack(data: bytes) -> Any:
 
 
 def _encode(field: Field[Any], value: Any, context: Context) -> Any:
-    if isinstance(field, Text):
+    if isinstance(field, (Text, Bytes)):
         return value
     lanes = field.encode(value, context)
     return lanes[0] if len(lanes) == 1 else lanes
@@ -105,6 +106,8 @@ def _decode(field: Field[Any], value: Any, context: Context) -> Any:
         if not isinstance(value, str):
             raise WireError(f"{field} is a text")
         return field.from_wire(value.encode("utf-8", "surrogatepass"))
+    if isinstance(field, Bytes):
+        return field.from_wire(value)
     lanes = [value] if len(field.lane_bits) == 1 else value
     if not isinstance(lanes, list) or len(lanes) != len(field.lane_bits):
         raise WireError(f"{field} has {len(field.lane_bits)} lanes")
