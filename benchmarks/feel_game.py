@@ -146,9 +146,8 @@ class Game:
     def join(self, name: str, weather: Weather) -> SteppedClient:
         """A client whose line is not given up soon."""
         client = self.stepper.join(name, weather)
-        for link in (client.guest.link, client.host_link):
-            assert link is not None
-            link.liveness.silence_limit = PATIENCE
+        assert client.guest.link is not None
+        client.guest.link.liveness.silence_limit = PATIENCE
         return client
 
     def add_targets(self) -> None:
@@ -165,6 +164,8 @@ class Game:
         self._thrust = {ship.handle: (0.0, 1.0) for ship in self.targets}
 
     def _join(self, player: Player) -> None:
+        assert player.connection.link is not None
+        player.connection.link.liveness.silence_limit = PATIENCE
         player.control(self.host.world.spawn(Ship, x=-100.0 * player.id, y=-100.0))
 
     def _tick(self, step: nc.Step) -> None:

@@ -99,6 +99,12 @@ class ClientSide:
         return self._guest.joined and self._guest.ended is None
 
     @property
+    def reconnecting(self) -> bool:
+        """Whether the link has failed and this player's place is kept while another one is sought:
+        tell the player. Own entities still answer, others stand still, and messages wait."""
+        return self._guest.reconnecting
+
+    @property
     def error(self) -> NetcodeError | None:
         """Why the game is over or could not be joined; None while there is no reason."""
         return self._guest.ended
@@ -161,6 +167,24 @@ class ClientSide:
         if not isinstance(field, Field):
             raise UsageError(f"on_change takes a field, such as Ship.hull, not {field!r}")
         return self._listener(self._guest.events.on_change, field)
+
+    def on_reconnecting(self, handler: F) -> F:
+        """Decorator: call ``handler()``, inside `update`, when the link has failed and another one
+        is being sought."""
+        self._guest.on_reconnecting.append(handler)
+        return handler
+
+    def on_resumed(self, handler: F) -> F:
+        """Decorator: call ``handler()``, inside `update`, when the game goes on after that, with
+        nothing reliable lost."""
+        self._guest.on_resumed.append(handler)
+        return handler
+
+    def on_lost(self, handler: F) -> F:
+        """Decorator: call ``handler(reason)`` in the last `update`, just before that raises
+        `Disconnected`: the player has left, has been sent away, or has not got back in time."""
+        self._guest.on_lost.append(handler)
+        return handler
 
     def _listener(
         self, listeners: dict[Any, list[Callable[..., Any]]], key: Any

@@ -38,6 +38,7 @@ from netcode.errors import (
     Refused,
     WireError,
 )
+from netcode.link.connection import Connection
 from netcode.link.delivery import RELIABLE
 from netcode.link.link import Link
 from netcode.link.session import Channel, Session
@@ -97,7 +98,6 @@ class Guest:
         """Whether others move evenly, or are shown as they were last received."""
         self.player_id = 0
         self.name = name
-        self.link: Link | None = None
         self.joined = False
         self.ended: NetcodeError | None = None
         """Why the game is over, or why it could not be joined; None while it goes on."""
@@ -105,10 +105,29 @@ class Guest:
         """When the server goes away, if it has said so."""
         self.on_state_change: Callable[[], None] = lambda: None
         """Called, on the network's side, when the guest has joined or the game has ended."""
+        self.on_reconnecting: list[Callable[[], object]] = []
+        self.on_resumed: list[Callable[[], object]] = []
+        self.on_lost: list[Callable[[str], object]] = []
+        self.on_link_retired: Callable[[Link], None] = lambda link: link.transport.close()
+        """Called once for every link that has ended or been replaced."""
+        self._news: deque[list[Callable[[], object]]] = deque()
+        """Whose handlers the next update calls."""
+        self._lost_told = False
         self._wake = wake
-        self._session = Session()
-        self._control = self._session.open(CONTROL, RELIABLE)[0]
-        self._mailbox = Mailbox(protocol, self._session, self.world)
+        session = Session()
+        self.connection = Connection(
+            session,
+            clock,
+            on_message=self._message,
+            on_datagram=self._datagram,
+            on_lost=lambda reason: self._tell(self.on_reconnecting),
+            on_resumed=lambda: self._tell(self.on_resumed),
+            on_over=lambda reason: self.end(Disconnected(reason)),
+            on_retired=lambda link: self.on_link_retired(link),
+            lock=self.lock,
+        )
+        self._control = session.open(CONTROL, RELIABLE)[0]
+        self._mailbox = Mailbox(protocol, session, self.world)
         self._receiver = Receiver(self.world.tables, self.history, self.world.texts)
         self._authoritative: World | None = None
         self._inbox: deque[tuple[Message, int, int | None]] = deque()
@@ -126,29 +145,41 @@ class Guest:
 
     def attach(self, transport: Transport) -> Link:
         """A transport to the host: say hello on it."""
-        self.link = Link(
-            transport,
-            self._session,
-            self.clock,
-            on_message=self._message,
-            on_datagram=self._datagram,
-            on_closed=self._closed,
-            lock=self.lock,
-        )
         with self.lock:
+            link = self.connection.begin(transport)
             hello = Hello(self.protocol.hash, clean_name(self.name))
-            self.link.send(self._control, encode(hello))
-            self.link.start()
-        return self.link
+            link.send(self._control, encode(hello))
+            link.start()
+        return link
+
+    def come_back(self, transport: Transport) -> Link | None:
+        """Another transport to the same host: go on there, as soon as the host agrees.
+
+        None if there is nothing to go on with: not in the game, or no ticket yet.
+        """
+        with self.lock:
+            if self.ended is not None or self.connection.ticket is None:
+                return None
+            return self.connection.come_back(transport)
+
+    @property
+    def link(self) -> Link | None:
+        """What carries the connection to the host, or did so last."""
+        return self.connection.link
+
+    @property
+    def reconnecting(self) -> bool:
+        """Whether the link has failed, and the host keeps the place for a while."""
+        return self.connection.lost_at is not None
 
     def pump(self) -> None:
         """Keep the link alive, and send inputs and acknowledgements when they are due."""
         with self.lock:
-            if self.link is None or not self.link.is_open:
+            if self.link is None or self.ended is not None:
                 return
-            self.link.pump()
+            self.connection.pump()
             now = self.clock()
-            if self.joined and now >= self._inputs_due(now):
+            if self.joined and self.connection.is_up and now >= self._inputs_due(now):
                 self._next_input_at = now + self._input_interval
                 self._send_inputs()
             self._traffic.count(now, self.link.transport.stats)
@@ -171,15 +202,14 @@ class Guest:
         now = self.clock()
         if self.link is None:
             return now + self._input_interval
-        if not self.joined:
-            return self.link.next_timer()
-        return min(self.link.next_timer(), self._inputs_due(now))
+        if not (self.joined and self.connection.is_up):
+            return self.connection.next_timer()
+        return min(self.connection.next_timer(), self._inputs_due(now))
 
     def close(self, reason: str = "left") -> None:
         """Leave the game."""
         with self.lock:
-            if self.link is not None:
-                self.link.close(reason)
+            self.connection.close(reason)
             self.end(Disconnected(reason))
 
     def end(self, error: NetcodeError) -> None:
@@ -198,6 +228,9 @@ class Guest:
         Handlers run in here, in the caller's thread. Raises `Disconnected` (or a `JoinError`)
         once the session is over and everything that came before its end has been handled.
         """
+        while self._news:
+            for tell in self._news.popleft():
+                tell()
         display = self.display
         self._sampler.latch(inputs, None if display is None else display.seen)
         with self.lock:
@@ -211,7 +244,15 @@ class Guest:
                 self._wake()
         self._deliver(arrived)
         if self.ended is not None:
+            if self.joined and not self._lost_told:
+                self._lost_told = True
+                for handler in self.on_lost:
+                    handler(str(self.ended))
             raise self.ended
+
+    def _tell(self, handlers: list[Callable[[], object]]) -> None:
+        self._news.append(handlers)
+        self._wake()
 
     def _deliver(self, arrived: int) -> None:
         """Handle what has come since the last frame, and what the display has reached now."""
@@ -304,17 +345,16 @@ class Guest:
             link, display = self.link, self.display
             if link is None:
                 return NetworkStats()
-            carried = link.transport.stats
             stats = NetworkStats(
-                rtt=link.rtt or 0.0,
+                rtt=self.connection.rtt or 0.0,
                 loss=self._loss(),
                 bytes_in=self._traffic.bytes_in.rate(now),
                 bytes_out=self._traffic.bytes_out.rate(now),
                 packets_in=self._traffic.packets_in.rate(now),
                 packets_out=self._traffic.packets_out.rate(now),
                 broadcast_hz=self._snapshots.rate(now),
-                bytes_received=carried.bytes_received,
-                bytes_sent=carried.bytes_sent,
+                bytes_received=self._traffic.bytes_received,
+                bytes_sent=self._traffic.bytes_sent,
                 transport=link.transport.kind,
             )
             if display is None or not display.clock.is_set:
@@ -356,6 +396,7 @@ class Guest:
             self.end(self._refused(answer))
             return
         self._welcome = answer
+        self.connection.grace = answer.grace
         self.player_id, self.name = answer.player, answer.name
         for table in self.world.tables:
             table.me = answer.player
@@ -394,9 +435,6 @@ class Guest:
             told = self._receiver.input_tick is not None
             self.display.clock.arrived(tick, now, self._receiver.earliness if told else None)
 
-    def _closed(self, reason: str) -> None:
-        self.end(Disconnected(reason))
-
     def _send_inputs(self) -> None:
         assert self.link is not None
         self._packet += 1
@@ -420,7 +458,7 @@ class Guest:
         return self._welcome.tick_rate if self._welcome is not None else 60.0
 
     def _rtt(self) -> float:
-        rtt = None if self.link is None else self.link.rtt
+        rtt = self.connection.rtt
         return LOST_ROUND_TRIP if rtt is None else rtt
 
     def _handle(self, message: Message, request: int) -> None:

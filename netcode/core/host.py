@@ -1,19 +1,20 @@
 """The host: runs the world, and tells every player about it."""
 
 import logging
+import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from netcode.core.arrivals import Arrival, Arrivals
 from netcode.core.join import (
-    CONTROL,
+    MAX_GRACE,
     MAX_TICK_RATE,
     Draining,
+    Hello,
     Identity,
-    Refusal,
     Welcome,
     clean_name,
-    decode_hello,
     encode,
 )
 from netcode.core.messaging import Handlers
@@ -22,11 +23,12 @@ from netcode.core.simulation import Simulation
 from netcode.core.stats import Meter, ServerStats
 from netcode.declarations import Entity, Message
 from netcode.errors import SendQueueFull, UsageError, WireError
-from netcode.link.delivery import RELIABLE
+from netcode.link.connection import Connection
 from netcode.link.frames import FIRST_DATAGRAM
 from netcode.link.link import Link
 from netcode.link.liveness import HEARTBEAT_INTERVAL
-from netcode.link.session import Channel, Session
+from netcode.link.session import Channel
+from netcode.link.tickets import Tickets
 from netcode.play.motion import Motion
 from netcode.play.rewind import Past
 from netcode.play.step import Step
@@ -45,28 +47,15 @@ from netcode.world.world import World
 log = logging.getLogger("netcode")
 F = TypeVar("F", bound=Callable[..., Any])
 
-HELLO_TIMEOUT = 5.0
-"""Seconds that a fresh link has for saying who it is."""
-
 MAX_REWIND = 0.4
 """Seconds that the world is rewound for a player at most, whatever its line: those who are hit
 should not have been behind a wall for longer than that."""
 
+GRACE = 10.0
+"""Seconds for which a player whose link has failed keeps the place in the game, unless told."""
+
 MAX_SEED = 1 << 53
 """Every player is told the seed; a browser counts no farther."""
-
-
-class _Newcomer:
-    """A link that has not said hello yet."""
-
-    def __init__(self, since: float, identity: Identity | None) -> None:
-        self.since = since
-        self.identity = identity
-        self.session = Session()
-        self.control: Channel = self.session.open(CONTROL, RELIABLE)[0]
-        self.link: Link | None = None
-        self.player: Player | None = None
-        self.refused: str | None = None
 
 
 class Host:
@@ -84,7 +73,9 @@ class Host:
         budget: Budget | None = None,
         max_players: int = 64,
         max_rewind: float = MAX_REWIND,
+        grace: float = GRACE,
         seed: int = 0,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         if not isinstance(protocol, Protocol):
             raise UsageError(f"a server takes the game's Protocol first, not {protocol!r}")
@@ -109,6 +100,8 @@ class Host:
             raise UsageError(f"max_players must be at least 1, not {max_players}")
         if not 0 <= max_rewind <= 1.0:
             raise UsageError(f"max_rewind is 0 to 1 second, not {max_rewind!r}")
+        if not 0 <= grace <= MAX_GRACE:
+            raise UsageError(f"grace is 0 to {MAX_GRACE:.0f} seconds, not {grace!r}")
         if not (isinstance(seed, int) and 0 <= seed < MAX_SEED):
             raise UsageError(f"seed must be a whole number from 0 to 2**53 - 1, not {seed!r}")
         self.protocol = protocol
@@ -124,11 +117,13 @@ class Host:
         self.handlers = Handlers(protocol)
         self.on_join: list[Callable[[Player], Any]] = []
         self.on_leave: list[Callable[[Player], Any]] = []
+        self.on_reconnecting: list[Callable[[Player], Any]] = []
+        self.on_resumed: list[Callable[[Player], Any]] = []
         self.on_tick: list[Callable[[Step], Any]] = []
         self.on_drain: list[Callable[[float], Any]] = []
         self.is_draining = False
         self.on_link_closed: Callable[[Link], None] = lambda link: link.transport.close()
-        """Called once for every link that has closed: whoever made the transport ends it."""
+        """Called once for every link that has ended: whoever made the transport closes it."""
         self._seed = seed
         self._simulation = Simulation(protocol, self.world, 1.0 / self.tick_rate, seed)
         self._max_rewind = max_rewind
@@ -138,7 +133,14 @@ class Host:
         self._budget = budget or Budget()
         self._sender = Sender(self.world.tables, self.history, interest, priority)
         self._loop: TickLoop | None = None
-        self._newcomers: list[_Newcomer] = []
+        self._grace = float(grace)
+        self._tickets = Tickets(entropy)
+        self._arrivals = Arrivals(
+            clock,
+            on_hello=self._hello,
+            on_resume=self._resume,
+            on_retired=lambda link: self.on_link_closed(link),
+        )
         self._broadcasts = Meter()
 
     # -- driving -----------------------------------------------------------------------------
@@ -148,18 +150,7 @@ class Host:
 
         With an ``identity`` it is known who that is, whatever the other end says.
         """
-        newcomer = _Newcomer(self.clock(), identity)
-        newcomer.link = Link(
-            transport,
-            newcomer.session,
-            self.clock,
-            on_message=lambda channel, payload: self._message(newcomer, channel, payload),
-            on_datagram=lambda data: self._datagram(newcomer, data),
-            on_closed=lambda reason: self._closed(newcomer, reason),
-        )
-        self._newcomers.append(newcomer)
-        newcomer.link.start()
-        return newcomer.link
+        return self._arrivals.attach(transport, identity)
 
     def advance(self) -> None:
         """Simulate the ticks that are due, broadcast, and keep the links alive."""
@@ -171,19 +162,13 @@ class Host:
         self.stats.late_ticks, self.stats.skipped_ticks = self._loop.late, self._loop.skipped
         self.stats.broadcast_hz = self._broadcasts.rate(now)
         for player in list(self.guests):
-            player.link.pump()
-        for newcomer in list(self._newcomers):
-            assert newcomer.link is not None
-            newcomer.link.pump()
-            if newcomer.refused and newcomer.control.outgoing.is_idle:
-                newcomer.link.close(f"refused: {newcomer.refused}")
-            elif now - newcomer.since > HELLO_TIMEOUT:
-                newcomer.link.close("said nothing after connecting")
+            player.connection.pump()
+        self._arrivals.pump(now)
 
     @property
     def waiting(self) -> int:
         """Links that have not said who they are yet."""
-        return len(self._newcomers)
+        return len(self._arrivals)
 
     def next_timer(self) -> float:
         """When to call `advance` next: for the next tick, or for the links between seldom ones."""
@@ -201,10 +186,13 @@ class Host:
     def close(self, reason: str) -> None:
         """Say goodbye to everybody."""
         for player in list(self.guests):
-            player.link.close(reason)
-        for newcomer in list(self._newcomers):
-            if newcomer.link is not None:
-                newcomer.link.close(reason)
+            player.connection.close(reason)
+        self._arrivals.close(reason)
+
+    def identity_of(self, ticket: bytes) -> Identity | None:
+        """Who may come back with this ticket, as far as the game's back end has said; else None."""
+        player = self._holder(ticket)
+        return None if player is None else player.identity
 
     # -- for the game ------------------------------------------------------------------------
 
@@ -264,7 +252,7 @@ class Host:
                 continue  # left while others were being told
             sent = 0
             for packet in packets:
-                if receiver.link.send_datagram(packet):
+                if receiver.send_datagram(packet):
                     sent += len(packet)
             self.stats.bytes_sent += sent
             receiver.budget.note(sent, receiver.peer.deferred > 0, broadcast_rate)
@@ -273,13 +261,10 @@ class Host:
 
     # -- links -------------------------------------------------------------------------------
 
-    def _message(self, newcomer: _Newcomer, channel: Channel, payload: bytes) -> None:
-        player = newcomer.player
-        if channel is newcomer.control:
-            if player is not None or newcomer.refused:
-                raise WireError("said hello twice")
-            self._hello(newcomer, payload)
-        elif player is not None and player.mailbox.carries(channel):
+    def _message(self, player: Player, channel: Channel, payload: bytes) -> None:
+        if channel is player.control_channel:
+            raise WireError("said hello twice")
+        if player.mailbox.carries(channel):
             self._said(player, payload)
 
     def _said(self, player: Player, payload: bytes) -> None:
@@ -291,7 +276,7 @@ class Host:
     def _handle(self, player: Player, message: Message, request: int) -> None:
         handler = self.handlers.get(message)
         answer = None if handler is None else self._guarded(handler, player, message)
-        if not request or not player.link.is_open:
+        if not request or not player.connected:
             return
         answered = isinstance(answer, Message) and self._guarded(player.reply, answer, request)
         if not answered:
@@ -307,50 +292,53 @@ class Host:
             log.exception("the handler %s raised", getattr(handler, "__name__", handler))
             return None
 
-    def _hello(self, newcomer: _Newcomer, payload: bytes) -> None:
-        hello = decode_hello(payload)
-        assert newcomer.link is not None
+    def _hello(self, arrival: Arrival, hello: Hello) -> None:
         if hello.hash != self.protocol.hash:
-            self._refuse(newcomer, "the game is declared differently", self.protocol.description)
-        elif self.is_draining:
-            self._refuse(newcomer, "the server is going away: try another one, or later", None)
-        else:
-            self._displace(newcomer.identity)
-            if len(self.guests) >= self.max_players:
-                self._refuse(newcomer, f"the game is full ({self.max_players} players)", None)
-            else:
-                name = hello.name if newcomer.identity is None else newcomer.identity.name
-                self._join(newcomer, newcomer.link, clean_name(name))
+            arrival.refuse("the game is declared differently", self.protocol.description)
+            return
+        if self.is_draining:
+            arrival.refuse("the server is going away: try another one, or later")
+            return
+        self._displace(arrival.identity)
+        if len(self.guests) >= self.max_players:
+            arrival.refuse(f"the game is full ({self.max_players} players)")
+            return
+        name = hello.name if arrival.identity is None else arrival.identity.name
+        self._join(arrival, clean_name(name))
 
     def _displace(self, newcomer: Identity | None) -> None:
         """One token is one seat: whoever came with a newcomer's has to go."""
         for player in list(self.guests):
             if newcomer and player.identity and player.identity.seat == newcomer.seat:
-                player.link.close("displaced: somebody has joined with the same token")
+                player.connection.close("displaced: somebody has joined with the same token")
 
-    def _refuse(self, newcomer: _Newcomer, reason: str, description: dict[str, Any] | None) -> None:
-        assert newcomer.link is not None
-        # The description may be long: the link is closed when all of it has been handed over.
-        newcomer.refused = reason
-        newcomer.link.send(newcomer.control, encode(Refusal(reason, description)))
-
-    def _join(self, newcomer: _Newcomer, link: Link, name: str) -> None:
+    def _join(self, arrival: Arrival, name: str) -> None:
         number = self.guests.next_id()
         player = Player(
             id=number,
             name=name or f"Player {number}",
-            link=link,
-            session=newcomer.session,
+            connection=Connection(
+                arrival.session,
+                self.clock,
+                on_message=lambda channel, payload: self._message(player, channel, payload),
+                on_datagram=lambda data: self._datagram(player, data),
+                on_lost=lambda reason: self._lost(player),
+                on_resumed=lambda: self._resumed(player),
+                on_confirmed=lambda: self._tickets.confirm(number),
+                on_over=lambda reason: self._left(player, reason),
+                on_retired=lambda link: self.on_link_closed(link),
+            ),
             world=self.world,
             protocol=self.protocol,
             peer=self._sender.add(number),
             budget=BudgetControl(self._budget),
             tick_rate=self.tick_rate,
             tick=lambda: self.tick,
-            identity=newcomer.identity,
+            identity=arrival.identity,
         )
-        newcomer.player = player
-        self._newcomers.remove(newcomer)
+        player.connection.grace = self._grace
+        self._arrivals.remove(arrival)
+        player.connection.adopt(arrival.link)
         self.guests.add(player)
         welcome = Welcome(
             player=number,
@@ -359,8 +347,11 @@ class Host:
             tick_rate=self.tick_rate,
             broadcast_every=self.broadcast_every,
             seed=self._seed,
+            grace=self._grace,
         )
-        link.send(newcomer.control, encode(welcome))
+        arrival.link.send(arrival.control, encode(welcome))
+        if self._grace:
+            arrival.link.give_ticket(self._tickets.issue(number))
         for handler in self.on_join:
             if player.connected:  # no handler before has kicked the player
                 self._guarded(handler, player)
@@ -369,9 +360,8 @@ class Host:
                 self._said(player, payload)
         player.mailbox.early.clear()
 
-    def _datagram(self, newcomer: _Newcomer, data: bytes) -> None:
-        player = newcomer.player
-        if player is None or data[0] != INPUT:
+    def _datagram(self, player: Player, data: bytes) -> None:
+        if data[0] != INPUT:
             raise WireError(f"datagram {data[0] - FIRST_DATAGRAM} is not for a server")
         self.stats.bytes_received += len(data)
         now = self.clock()
@@ -383,13 +373,34 @@ class Host:
             newest_state = player.whole_sequence(packet.newest_state)
             self._sender.acknowledge(player.peer, player.newest_packet, newest_state, packet.window)
 
-    def _closed(self, newcomer: _Newcomer, reason: str) -> None:
-        if newcomer.link is not None:
-            self.on_link_closed(newcomer.link)
-        if newcomer in self._newcomers:
-            self._newcomers.remove(newcomer)
-        player = newcomer.player
-        if player is None or player.id not in self.guests.by_id:
+    # -- losing a link and coming back -------------------------------------------------------
+
+    def _holder(self, ticket: bytes) -> Player | None:
+        number = self._tickets.holder(ticket)
+        return None if number is None else self.guests.by_id.get(number)
+
+    def _resume(self, arrival: Arrival, ticket: bytes) -> None:
+        player = self._holder(ticket)
+        if player is None or not _same_person(player.identity, arrival.identity):
+            arrival.link.close("the game has gone on without this player")
+            return
+        self._arrivals.remove(arrival)
+        arrival.link.give_ticket(self._tickets.issue(player.id))
+        player.connection.adopt(arrival.link)
+
+    def _lost(self, player: Player) -> None:
+        player.rest()
+        for handler in self.on_reconnecting:
+            self._guarded(handler, player)
+
+    def _resumed(self, player: Player) -> None:
+        for handler in self.on_resumed:
+            if player.connected:
+                self._guarded(handler, player)
+
+    def _left(self, player: Player, reason: str) -> None:
+        self._tickets.drop(player.id)
+        if player.id not in self.guests.by_id:
             return
         player.left_because = reason
         self.guests.remove(player)
@@ -399,3 +410,12 @@ class Host:
             self._guarded(handler, player)
         for entity in player.entities:
             player.release(entity)
+
+
+def _same_person(player: Identity | None, caller: Identity | None) -> bool:
+    """Whether the back end says the same of both. It says nothing where there are no tokens."""
+    if player is None or caller is None:
+        return player is caller
+    return player.seat == caller.seat or (
+        player.subject is not None and player.subject == caller.subject
+    )

@@ -150,7 +150,8 @@ class InputBuffer:
     def __init__(self, protocol: Protocol, tick_rate: float = 60.0) -> None:
         self._rate = tick_rate
         self._waiting: dict[int, _Waiting] = {}
-        self._held: Inputs = tuple(kind() for kind in protocol.inputs)
+        self._at_rest: Inputs = tuple(kind() for kind in protocol.inputs)
+        self._held = self._at_rest
         self._late: deque[tuple[int, _Waiting]] = deque(maxlen=MAX_LATE)
         """What came too late and has edges, with its tick: each counts at the next tick that has
         none itself."""
@@ -236,6 +237,14 @@ class InputBuffer:
             self.lag = min(MAX_LAG, late.lag + (tick - pressed) * LAG_STEPS)
             self.waited, self.silence = now - late.arrived, late.silence
         return inputs
+
+    def rest(self) -> None:
+        """Nothing is wanted any more until something new is said: the player's link has failed."""
+        self._waiting.clear()
+        self._late.clear()
+        self._held = self._at_rest
+        self._has_said_anything = False
+        self._heard_at = None
 
     def report(self) -> float:
         """Seconds by which the latest of the inputs since the last report came before they were

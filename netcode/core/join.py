@@ -15,6 +15,8 @@ MAX_TICK_RATE = 240
 MAX_NAME_BYTES = 64
 MAX_HELLO_BYTES = 4_096
 MAX_DRAIN_SECONDS = 86_400.0
+MAX_GRACE = 3_600.0
+"""Seconds for which a place in the game is kept at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Welcome:
     tick_rate: float
     broadcast_every: int
     seed: int
+    grace: float
+    """Seconds for which a player whose link fails keeps its place; 0 is never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +95,16 @@ def decode_answer(data: bytes) -> Welcome | Refusal | Draining:
                 "tick_rate": float(tick_rate) | int(tick_rate),
                 "broadcast_every": int(every),
                 "seed": int(seed),
+                "grace": float(grace) | int(grace),
             },
         ] if (
             0 < player < 1 << 31
             and 0 <= tick < 1 << 32
             and 1 <= tick_rate <= MAX_TICK_RATE
             and 0 < every < 1 << 31
+            and 0 <= grace <= MAX_GRACE
         ):
-            return Welcome(player, name, tick, float(tick_rate), every, seed)
+            return Welcome(player, name, tick, float(tick_rate), every, seed, float(grace))
         case ["Refusal", {"reason": str(reason), "description": dict() | None as description}]:
             return Refusal(reason, description)
         case ["Draining", {"seconds": float(seconds) | int(seconds)}] if (

@@ -13,9 +13,8 @@ from netcode.core.messaging import Mailbox, Reply
 from netcode.core.stats import ServerStats
 from netcode.declarations import Entity, Message
 from netcode.errors import Disconnected, SendQueueFull, UsageError
+from netcode.link.connection import Connection
 from netcode.link.delivery import RELIABLE
-from netcode.link.link import Link
-from netcode.link.session import Session
 from netcode.play.rewind import believed_lag
 from netcode.protocol import Protocol
 from netcode.sync.budget import BudgetControl
@@ -46,8 +45,7 @@ class Player:
         *,
         id: int,
         name: str,
-        link: Link,
-        session: Session,
+        connection: Connection,
         world: World,
         protocol: Protocol,
         peer: Peer,
@@ -66,9 +64,9 @@ class Player:
         """For the game: whatever it wants to remember of this player."""
         self.left_because: str | None = None
         """Why the player is gone, in a few words; None while in the game."""
-        self.link = link
-        self._control = session.open(CONTROL, RELIABLE)[0]
-        self.mailbox = Mailbox(protocol, session, world)
+        self.connection = connection
+        self.control_channel = connection.session.open(CONTROL, RELIABLE)[0]
+        self.mailbox = Mailbox(protocol, connection.session, world)
         self.inputs = InputBuffer(protocol, tick_rate)
         self._protocol = protocol
         self._tick_rate = tick_rate
@@ -85,7 +83,7 @@ class Player:
     @property
     def rtt(self) -> float:
         """Smoothed round trip in seconds; 0 until it is known."""
-        return self.link.rtt or 0.0
+        return self.connection.rtt or 0.0
 
     @property
     def subject(self) -> str | None:
@@ -95,7 +93,14 @@ class Player:
 
     @property
     def connected(self) -> bool:
+        """Whether the player is in the game; also while `reconnecting`."""
         return self.left_because is None
+
+    @property
+    def reconnecting(self) -> bool:
+        """Whether the link has failed and the place is kept for a while. The player's inputs are at
+        rest, and messages to it wait."""
+        return self.connection.lost_at is not None
 
     def __repr__(self) -> str:
         return f"<Player {self.id} {self.name!r}>"
@@ -187,10 +192,11 @@ class Player:
     def send(self, message: Message) -> None:
         """Send a message. Raises `SendQueueFull` if this player's queue is full.
 
-        Does nothing once the player has left.
+        Does nothing once the player has left. While the player is reconnecting, reliable messages
+        wait for it, and others grow stale.
         """
-        if self.link.is_open:
-            self.link.send(*self.mailbox.encode(message, self._tick()))
+        if self.connected:
+            self.connection.send(*self.mailbox.encode(message, self._tick()))
 
     def try_send(self, message: Message) -> bool:
         """Send a message unless the queue is full; whether it was taken."""
@@ -205,26 +211,37 @@ class Player:
 
         Raises `SendQueueFull` if this player's queue is full.
         """
-        if not self.link.is_open:
+        if not self.connected:
             return Reply.failed(Disconnected(self.left_because or "left"))
-        return self.mailbox.request(message, self.link.send)
+        return self.mailbox.request(message, self.connection.send)
 
     def reply(self, message: Message | None, request: int) -> bool:
         """Answer a request of this player's, with None if there is no answer. Returns True."""
-        self.link.send(*self.mailbox.encode_reply(message, request))
+        self.connection.send(*self.mailbox.encode_reply(message, request))
         return True
 
     def kick(self, reason: str) -> None:
-        """End this player's game; the client raises `Disconnected` with the reason."""
-        self.link.close(f"kicked: {reason}")
+        """End this player's game; the client raises `Disconnected` with the reason. One that is
+        reconnecting hears it when it comes back in vain."""
+        self.connection.close(f"kicked: {reason}")
 
     # -- for the host ------------------------------------------------------------------------
 
     def tell(self, word: Draining) -> None:
         """Say something on the channel on which the player has joined."""
         with suppress(SendQueueFull):
-            if self.link.is_open:
-                self.link.send(self._control, encode(word))
+            if self.connected:
+                self.connection.send(self.control_channel, encode(word))
+
+    def send_datagram(self, data: bytes) -> bool:
+        """Hand a state packet over; False if there is no room for it, or no link."""
+        link = self.connection.link
+        return link is not None and link.send_datagram(data)
+
+    def rest(self) -> None:
+        """The player wants nothing any more, until it says so again: its link has failed."""
+        self.inputs.rest()
+        self._offsets.clear()
 
     def take_inputs(self, packet: InputPacket, tick: int, now: float, stats: ServerStats) -> bool:
         """Take in an input packet; whether it is newer than all before."""
@@ -250,7 +267,7 @@ class Player:
             claimed,
             waited=inputs.waited,
             silence=min(inputs.silence, MAX_SILENCE),
-            rtt=self.link.rtt or 0.0,
+            rtt=self.rtt,
             spread=min(spread, MAX_SPREAD),
             interval=interval,
             limit=limit,
@@ -264,14 +281,15 @@ class Player:
     def prepare(self, now: float, tick_rate: float, broadcast_rate: float) -> None:
         """Fill in what the next state packets tell this player about its inputs, and how large
         they may be."""
-        link = self.link
-        rate = self.budget.review(now, link.rtt, self.peer.loss, link.transport.backlog())
+        connection = self.connection
+        backlog = connection.link.transport.backlog() if connection.link is not None else 0
+        rate = self.budget.review(now, connection.rtt, self.peer.loss, backlog)
         self.peer.budget = round(rate / broadcast_rate)
         self.peer.viewpoint = self._viewpoint or self._place()
         self.peer.input_tick = self.inputs.consumed_tick
         self.peer.earliness = self.inputs.report()
         # An acknowledgement waits for the client's next packet, and then for the next broadcast.
-        self.peer.rtt = 1.0 + (1.2 * (self.link.rtt or 0.2) + 1 / 30) * broadcast_rate
+        self.peer.rtt = 1.0 + (1.2 * (connection.rtt or 0.2) + 1 / 30) * broadcast_rate
 
 
 class Guestbook:

@@ -93,6 +93,18 @@ class ServerSide:
         self._host.on_leave.append(handler)
         return handler
 
+    def on_reconnecting(self, handler: F) -> F:
+        """Decorator: call ``handler(player)`` when a player's link has failed. The player keeps its
+        place and its entities for the server's ``grace``; its inputs are at rest meanwhile."""
+        self._host.on_reconnecting.append(handler)
+        return handler
+
+    def on_resumed(self, handler: F) -> F:
+        """Decorator: call ``handler(player)`` when such a player is back, with nothing reliable
+        lost. One that does not come back leaves (`on_leave`)."""
+        self._host.on_resumed.append(handler)
+        return handler
+
     def on_tick(self, handler: Callable[[Step], Any]) -> Callable[[Step], Any]:
         """Decorator: call ``handler(step)`` every tick, after players' entities have moved.
 

@@ -36,15 +36,20 @@ class Meter:
 
 
 class Traffic:
-    """What a link carries a second, told from what its transport has counted so far."""
+    """What a connection carries a second and has carried in all, told from what the transport of
+    its link has counted so far; after a change of links that counts from zero again."""
 
     def __init__(self) -> None:
         self.bytes_in, self.bytes_out = Meter(), Meter()
         self.packets_in, self.packets_out = Meter(), Meter()
+        self.bytes_received = self.bytes_sent = 0
         self._counted = (0, 0, 0, 0)
+        self._of: TransportStats | None = None
 
     def count(self, now: float, carried: TransportStats) -> None:
         """Note what has been carried since the last call."""
+        if carried is not self._of:
+            self._of, self._counted = carried, (0, 0, 0, 0)
         counted = (
             carried.bytes_received,
             carried.bytes_sent,
@@ -54,6 +59,8 @@ class Traffic:
         meters = (self.bytes_in, self.bytes_out, self.packets_in, self.packets_out)
         for meter, new, old in zip(meters, counted, self._counted, strict=True):
             meter.add(now, new - old)
+        self.bytes_received += counted[0] - self._counted[0]
+        self.bytes_sent += counted[1] - self._counted[1]
         self._counted = counted
 
 

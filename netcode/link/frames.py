@@ -15,6 +15,8 @@ HEARTBEAT = 1
 WHOLE = 2
 PIECE = 3
 BYE = 4
+RESUME = 5
+TICKET = 6
 FIRST_DATAGRAM = 16
 
 _HEARTBEAT = struct.Struct("<BIIHB")
@@ -33,6 +35,8 @@ MAX_ACKNOWLEDGEMENTS = (MAX_DATAGRAM - _HEARTBEAT.size) // _ACKNOWLEDGEMENT.size
 UNORDERED_WINDOW = 32
 """Messages beyond the first missing one that an acknowledgement of an unordered channel names."""
 MAX_REASON_BYTES = 200
+TICKET_BYTES = 24
+"""A number of 8 bytes that says whose it is, and 16 random ones."""
 
 
 def channel_id(name: str, delivery: str) -> int:
@@ -89,14 +93,34 @@ class Piece:
         return header + self.payload
 
 
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The first frame of a link that shall carry an older session on, from the end that called."""
+
+    ticket: bytes
+
+    def encode(self) -> bytes:
+        return bytes([RESUME]) + self.ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the other end may come back with, once; also the answer to a `Resume`: it was taken."""
+
+    ticket: bytes
+
+    def encode(self) -> bytes:
+        return bytes([TICKET]) + self.ticket
+
+
 def encode_bye(reason: str) -> bytes:
     """The frame that says goodbye and why."""
     cut = reason.encode("utf-8", "replace")[:MAX_REASON_BYTES].decode("utf-8", "ignore")
     return bytes([BYE]) + cut.encode()
 
 
-def decode(data: bytes) -> Heartbeat | Piece | str:
-    """A heartbeat, a message or piece of one, or the reason of a goodbye. Raises `WireError`."""
+def decode(data: bytes) -> Heartbeat | Piece | Resume | Ticket | str:
+    """What a frame says: a text is the reason of a goodbye. Raises `WireError`."""
     try:
         match data[0]:
             case 1:
@@ -118,6 +142,10 @@ def decode(data: bytes) -> Heartbeat | Piece | str:
                 reason = data[1 : 1 + MAX_REASON_BYTES].decode("utf-8", "replace")
                 # It is shown to people and written to logs: no control characters.
                 return "".join(c for c in reason if c.isprintable())
+            case 5 | 6 as kind:
+                if len(data) != 1 + TICKET_BYTES:
+                    raise WireError("a ticket of the wrong length")
+                return Resume(data[1:]) if kind == RESUME else Ticket(data[1:])
     except (struct.error, IndexError) as error:
         raise WireError("a frame is shorter than its header") from error
     raise WireError(f"there is no frame of kind {data[0]}")

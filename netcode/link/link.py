@@ -29,6 +29,10 @@ MAX_BAD_FRAMES = 100
 """Malformed frames after which a peer is not worth listening to."""
 
 
+def _unexpected(ticket: bytes) -> None:
+    raise WireError("nobody here asked for a ticket, or has given one")
+
+
 @dataclass(slots=True)
 class LinkStats:
     """Counts of one link."""
@@ -45,6 +49,11 @@ class Link:
     ``clock`` gives monotonic seconds. Callbacks: ``on_message(channel, payload)`` in the order
     of delivery, ``on_datagram(data)`` for state and inputs, ``on_closed(reason)`` exactly once.
     ``lock`` is held while something that arrived is taken in, callbacks included.
+
+    With ``carries=False`` it takes in what comes but sends nothing of the session, until `carry`
+    says that this is the link for it now. `retire` is the other end of that: another link carries
+    the session, and this one takes in the rest. The callbacks may be set anew: a link that was
+    made for a stranger may turn out to be for a session that exists.
     """
 
     def __init__(
@@ -56,6 +65,9 @@ class Link:
         on_message: Callable[[Channel, bytes], None],
         on_datagram: Callable[[bytes], None],
         on_closed: Callable[[str], None],
+        on_resume: Callable[[bytes], None] = _unexpected,
+        on_ticket: Callable[[bytes], None] = _unexpected,
+        carries: bool = True,
         lock: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.transport = transport
@@ -63,11 +75,20 @@ class Link:
         self.liveness = Liveness(clock())
         self.stats = LinkStats()
         self.closed_because: str | None = None
+        self.is_final = False
+        """Whether an end has said that it is over, or the other one cannot be believed, so that
+        there is nothing to come back to; otherwise the way between them has failed."""
+        self.on_message = on_message
+        self.on_datagram = on_datagram
+        self.on_closed = on_closed
+        self.on_resume = on_resume
+        """Called with the ticket by which the other end asks to carry an older session on."""
+        self.on_ticket = on_ticket
+        """Called with a ticket by which this end may come back."""
+        self._carries = carries
+        self._retired = False
         self._clock = clock
         self._scheduler = Scheduler()
-        self._on_message = on_message
-        self._on_datagram = on_datagram
-        self._on_closed = on_closed
         self._lock = nullcontext() if lock is None else lock
 
     def start(self) -> None:
@@ -83,6 +104,27 @@ class Link:
     def rtt(self) -> float | None:
         """Smoothed round trip in seconds, None before the first measurement."""
         return self.liveness.rtt
+
+    def carry(self, session: Session) -> None:
+        """Carry this session from now on. What has not been acknowledged goes out again."""
+        self.session = session
+        self._carries = True
+        session.relink()
+        self.pump()
+
+    def retire(self) -> None:
+        """Another link carries the session. What is still on its way to here is taken in, until the
+        transport is closed by whoever owns it; of its end only a goodbye is told."""
+        self._carries = False
+        self._retired = True
+
+    def ask_to_resume(self, ticket: bytes) -> None:
+        """Ask the other end to carry the session on by this link; `on_ticket` is its answer."""
+        self.transport.send(Lane.RELIABLE, frames.Resume(ticket).encode())
+
+    def give_ticket(self, ticket: bytes) -> None:
+        """Tell the other end by what it may come back."""
+        self.transport.send(Lane.RELIABLE, frames.Ticket(ticket).encode())
 
     def send(self, channel: Channel, payload: bytes) -> None:
         """Queue a message and hand over what there is room for.
@@ -112,15 +154,20 @@ class Link:
             self.close(f"nothing heard for {self.liveness.silence(now):.1f} s", say_goodbye=False)
             return
         if self.liveness.is_due(now):
-            beat = self.liveness.beat(now, self.session.acknowledgements())
+            told = self.session.acknowledgements() if self._carries else ()
+            beat = self.liveness.beat(now, told)
             self.transport.send(Lane.UNRELIABLE, beat.encode())
         self._hand_over()
 
     def next_timer(self) -> float:
         """When to call `pump` next, on the clock's scale."""
-        if any(not channel.outgoing.is_idle for channel in self.session.channels.values()):
+        if self._carries and self._waits:
             return self._clock() + BUSY_INTERVAL
         return self.liveness.next_beat
+
+    @property
+    def _waits(self) -> bool:
+        return any(not channel.outgoing.is_idle for channel in self.session.channels.values())
 
     def close(self, reason: str, *, say_goodbye: bool = True) -> None:
         """End the link, telling the other end why if it can still hear. Idempotent.
@@ -131,15 +178,18 @@ class Link:
         if not self.is_open:
             return
         self.closed_because = reason
+        self.is_final = say_goodbye
         if say_goodbye:
             self.transport.send(Lane.RELIABLE, frames.encode_bye(reason))
         else:
             self.transport.close()
-        self._on_closed(reason)
+        self._tell_closed(reason)
 
     # ----------------------------------------------------------------------------------------
 
     def _hand_over(self) -> None:
+        if not self._carries:
+            return
         channels = self.session.channels.values()
         while True:
             frame = self._scheduler.next_frame(channels, self.transport.backlog(), self._clock())
@@ -159,7 +209,7 @@ class Link:
         self.liveness.hear(now)
         try:
             if data[0] >= frames.FIRST_DATAGRAM:
-                self._on_datagram(data)
+                self.on_datagram(data)
                 return
             frame = frames.decode(data)
             if isinstance(frame, frames.Heartbeat):
@@ -167,7 +217,12 @@ class Link:
                 self.session.acknowledge(frame.acknowledgements)
                 return
             if isinstance(frame, str):
+                self.is_final = True
                 self._ended(frame or "the other end closed the link")
+                return
+            if not isinstance(frame, frames.Piece):
+                answer = self.on_resume if isinstance(frame, frames.Resume) else self.on_ticket
+                answer(frame.ticket)
                 return
             delivered = self.session.receive(lane, frame)
         except WireError as error:
@@ -177,7 +232,7 @@ class Link:
             if not self.is_open:
                 return
             try:
-                self._on_message(channel, payload)
+                self.on_message(channel, payload)
             except WireError as error:
                 self._bad_frame(Lane.UNRELIABLE, error)
 
@@ -192,7 +247,11 @@ class Link:
         if self.is_open:
             self.closed_because = reason
             self.transport.close()
-            self._on_closed(reason)
+            self._tell_closed(reason)
+
+    def _tell_closed(self, reason: str) -> None:
+        if self.is_final or not self._retired:
+            self.on_closed(reason)
 
     def _transport_closed(self, reason: str) -> None:
         with self._lock:

@@ -1,13 +1,13 @@
 """A client in a test: all that a real one has, and a hand on its line and its machine."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import TypeVar
 
 from netcode.core.client_side import ClientSide
 from netcode.core.guest import Guest
 from netcode.declarations import Entity, Input
 from netcode.errors import NetcodeError, UsageError
-from netcode.link.link import Link
 from netcode.testing.lines import LossPattern, Weather, WeatherScript, steps_of
 from netcode.testing.manual_clock import MachineClock
 from netcode.transports.base import Lane
@@ -34,7 +34,7 @@ class SteppedClient(ClientSide):
         guest: Guest,
         clock: MachineClock,
         wire: LoopbackWire,
-        host_link: Link,
+        relink: Callable[[], LoopbackWire],
         weather: Weather | WeatherScript,
     ) -> None:
         super().__init__(guest)
@@ -45,9 +45,9 @@ class SteppedClient(ClientSide):
         self.guest = guest
         """What is inside, for tests of netcode itself."""
         self.wire = wire
-        """Likewise; the server's end is the first."""
-        self.host_link = host_link
-        """Likewise: the host's end of the link."""
+        """Likewise, the line of its newest link; the server's end is the first."""
+        self._relink = relink
+        self._wires = [wire]
         self._asleep = False
         self._drift_ppm = 0.0
         self._steps: deque[tuple[float, tuple[Conditions, Conditions]]] = deque()
@@ -99,8 +99,21 @@ class SteppedClient(ClientSide):
 
     def cut(self) -> None:
         """Cut the line for good, and tell nobody: as when the client is killed, or its network is
-        gone. Both ends notice after 2.5 s of silence."""
+        gone. Both ends notice after 2.5 s of silence; `relink` gives the client another line."""
         self.wire.cut()
+
+    def relink(self) -> None:
+        """Another line to the server, beside the one before: the client goes on there as soon as
+        the server agrees, as a real one does when its network has changed or has failed.
+
+        The weather is that of the line before; what `lose` was told, and `cut`, are not. Raises
+        `UsageError` for a client that is not in the game, or has just joined.
+        """
+        if not self.joined or self._guest.connection.ticket is None:
+            raise UsageError("only a client that is in the game can come back: run() for a moment")
+        self.wire = self._relink()
+        self._wires.append(self.wire)
+        self.wire.ends[1].is_off = self._asleep
 
     # -- the machine -------------------------------------------------------------------------
 
@@ -112,7 +125,8 @@ class SteppedClient(ClientSide):
     @asleep.setter
     def asleep(self, asleep: bool) -> None:
         self._asleep = asleep
-        self.wire.ends[1].is_off = asleep
+        for wire in self._wires:
+            wire.ends[1].is_off = asleep
         self._set_clock()
 
     @property
@@ -137,7 +151,8 @@ class SteppedClient(ClientSide):
     def _arrive(self) -> None:
         """Take in what has arrived, in the weather of this moment."""
         self._change_weather()
-        self.wire.advance(self.wire.clock())
+        for wire in self._wires:
+            wire.advance(wire.clock())
 
     def _change_weather(self) -> None:
         now = self.wire.clock()

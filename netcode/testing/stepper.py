@@ -19,7 +19,8 @@ from netcode.testing.agreement import Disagreement, check_guest
 from netcode.testing.lines import Weather, WeatherScript, steps_of
 from netcode.testing.manual_clock import MachineClock, ManualClock
 from netcode.testing.stepped_client import SteppedClient
-from netcode.transports.loopback import loopback_pair
+from netcode.transports.link_model import Conditions
+from netcode.transports.loopback import LoopbackTransport, LoopbackWire, loopback_pair
 
 FRAME = 1 / 60
 """Seconds between two updates of a client: a screen's frame."""
@@ -43,6 +44,7 @@ class ServerOptions(TypedDict, total=False):
     budget: Budget | None
     max_players: int
     max_rewind: float
+    grace: float
 
 
 def _nothing(client: SteppedClient) -> Sequence[Input]:
@@ -68,7 +70,9 @@ class Stepper:
         self.clock = ManualClock()
         """The server's clock, by which everything runs; move it with `run`."""
         self.seed = seed
-        self.host = Host(protocol, self.clock, seed=seed, **options)
+        self.host = Host(
+            protocol, self.clock, seed=seed, entropy=random.Random(seed).randbytes, **options
+        )
         """What is inside the server, for tests of netcode itself."""
         self.server = ServerSide(self.host)
         """Register the game's rules here, as with an `nc.Server`."""
@@ -100,14 +104,30 @@ class Stepper:
         """
         clock = MachineClock(self.clock)
         guest = Guest(protocol or self._protocol, name, clock)
-        _, (up, down) = steps_of(weather)[0]
-        near, far, wire = loopback_pair(
-            self.clock, forth=down, back=up, seed=self._random.getrandbits(32)
-        )
-        client = SteppedClient(guest, clock, wire, self.host.attach(near), weather)
+        guest.on_link_retired = self._parting.append
+        wire, far = self._line(steps_of(weather)[0][1])
+
+        def relink() -> LoopbackWire:
+            up, down = client.wire.conditions[::-1]
+            wire, far = self._line((up, down))
+            guest.come_back(far)
+            return wire
+
+        client = SteppedClient(guest, clock, wire, relink, weather)
         guest.attach(far)
         self.clients.append(client)
         return client
+
+    def _line(
+        self, weather: tuple[Conditions, Conditions]
+    ) -> tuple[LoopbackWire, LoopbackTransport]:
+        """A line with this weather (up, down) whose one end is the host's, and the other end."""
+        up, down = weather
+        near, far, wire = loopback_pair(
+            self.clock, forth=down, back=up, seed=self._random.getrandbits(32)
+        )
+        self.host.attach(near)
+        return wire, far
 
     def player_of(self, client: SteppedClient) -> Player:
         """The server's player for this client. Raises `KeyError` if it is not in the game."""
@@ -171,7 +191,7 @@ class Stepper:
     # ----------------------------------------------------------------------------------------
 
     def _part(self) -> None:
-        """Close the host's finished transports once their goodbye has been heard."""
+        """Close finished transports once what was on its way, a goodbye perhaps, has arrived."""
         for link in list(self._parting):
             if link.transport.backlog() == 0:
                 link.transport.close()

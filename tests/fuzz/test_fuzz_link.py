@@ -34,7 +34,9 @@ def honest(rng: random.Random) -> bytes:
         )
         return Heartbeat(rng.getrandbits(32), rng.getrandbits(32), 9, told).encode()
     if kind == 1:
-        return frames.encode_bye("bye")
+        ticket = rng.randbytes(frames.TICKET_BYTES)
+        ways = [frames.Resume(ticket).encode(), frames.Ticket(ticket).encode()]
+        return rng.choice([frames.encode_bye("bye"), *ways])
     if kind == 2:
         return Piece(number, sequence, 0, 1, rng.randbytes(rng.randrange(50))).encode()
     count = rng.randrange(2, rng.choice([4, 900]))

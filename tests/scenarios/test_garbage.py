@@ -119,7 +119,8 @@ def test_nonsense_from_a_server_ends_the_guest_with_a_reason_and_nothing_else(
     rng = random.Random(seed)
     game = begin()
     ada = enter(game, "Ada")
-    link = game.player_of(ada).link
+    link = game.player_of(ada).connection.link
+    assert link is not None
     for _ in range(150):
         link.transport.send(Lane.UNRELIABLE, bytes([16]) + rng.randbytes(rng.randrange(80)))
         game.run(1 / 60)

@@ -204,7 +204,7 @@ def test_a_number_at_the_end_of_its_range_is_no_misprediction() -> None:
 
 
 def test_prediction_that_is_switched_on_again_is_right_at_once() -> None:
-    game, ada = begin("4g")
+    game, ada = begin("4g", seed=2)
     game.run(1.0, lambda client: [Keys(go=-1)])
     ada.prediction = False
     game.run(0.5, lambda client: [Keys(go=1)])

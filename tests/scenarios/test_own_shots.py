@@ -28,7 +28,7 @@ def test_a_bolt_is_seen_within_two_frames_of_the_key_press(weather: str) -> None
 
 @pytest.mark.parametrize("weather", ["clean", "4g", "loss5"])
 def test_it_becomes_the_servers_and_stays_the_same_object_in_the_same_place(weather: str) -> None:
-    game = begin(seed=3)
+    game = begin(seed=1)
     ada = enter(game, "Ada", weather)
     game.run(2.0)
     game.run(2 * FRAME, once)

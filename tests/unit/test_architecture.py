@@ -20,7 +20,7 @@ FLOORS = (
     ("netcode.errors", "netcode.transports.base"),
     ("netcode.link.delivery", "netcode.steps"),
     ("netcode.fields",),
-    ("netcode.vectors",),
+    ("netcode.vectors", "netcode.binary"),
     ("netcode.declarations",),
     ("netcode.wire",),
     ("netcode.protocol", "netcode.world"),

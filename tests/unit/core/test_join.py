@@ -24,7 +24,9 @@ from netcode.core.join import (
 )
 from netcode.errors import WireError
 
-WELCOME = Welcome(player=3, name="Ada", tick=99, tick_rate=60.0, broadcast_every=3, seed=7)
+WELCOME = Welcome(
+    player=3, name="Ada", tick=99, tick_rate=60.0, broadcast_every=3, seed=7, grace=10.0
+)
 
 
 def test_words_read_as_they_were_written() -> None:

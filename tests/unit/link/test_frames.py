@@ -59,6 +59,12 @@ def test_a_goodbye_says_why(reason: str) -> None:
     assert frames.decode(frames.encode_bye(reason)) == reason
 
 
+@pytest.mark.parametrize("kind", [frames.Resume, frames.Ticket])
+def test_a_ticket_reads_as_it_was_written(kind: type[frames.Resume | frames.Ticket]) -> None:
+    shown = kind(bytes(range(24)))
+    assert frames.decode(shown.encode()) == shown
+
+
 def test_a_long_goodbye_is_cut_between_characters() -> None:
     said = frames.decode(frames.encode_bye("再" * 200))
     assert isinstance(said, str)
@@ -73,7 +79,9 @@ def test_a_goodbye_from_the_network_cannot_drive_a_terminal() -> None:
 
 PIECE = struct.Struct("<BIIHH")
 MALFORMED = {
-    "unknown kind": bytes([5]) + bytes(40),
+    "unknown kind": bytes([7]) + bytes(40),
+    "a short ticket": frames.Ticket(bytes(23)).encode(),
+    "a long ticket": frames.Resume(bytes(25)).encode(),
     "kind 0": bytes(40),
     "heartbeat without a body": bytes([frames.HEARTBEAT]),
     "heartbeat that promises more": Heartbeat(1, 2, 3, ()).encode()[:-1] + b"\x02",

@@ -164,7 +164,7 @@ def test_a_wire_error_from_the_room_above_is_counted() -> None:
     def refuse(channel: Channel, payload: bytes) -> None:
         raise WireError("not a message of this game")
 
-    lab.b.link._on_message = refuse
+    lab.b.link.on_message = refuse
     chat, _ = lab.open("chat", RELIABLE)
     lab.a.link.send(chat, b"?")
     lab.run(0.5)
