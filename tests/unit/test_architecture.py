@@ -58,6 +58,8 @@ PURE_SIGNALING = (
     "credentials",
     "limits",
     "messages",
+    "outgoing",
+    "parcels",
     "rooms",
     "turn.allocations",
     "turn.framing",
