@@ -76,7 +76,7 @@ class Introductions:
             self._calling.pop(peer, None)
         return transport
 
-    def take(self, message: m.ServerMessage) -> None:
+    def take(self, message: signaling.Incoming) -> None:
         """Take in what a peer says through signaling. Nonsense is dropped."""
         match message:
             case m.OfferFrom(sender=peer, sdp=sdp):

@@ -20,7 +20,7 @@ from netcode.sync.budget import Budget
 from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
 from netcode.transports.webrtc import WebRtcTransport
-from signaling import IceServer, LocalMember, SignalingLimits, SignalingServer
+from signaling import IceServer, Incoming, LocalMember, SignalingLimits, SignalingServer
 from signaling import messages as m
 from signaling.stopping import Signals, first_of
 from signaling.tls import File, server_context
@@ -282,7 +282,7 @@ class Server(ServerSide):
 
     # -- links -------------------------------------------------------------------------------
 
-    def _heard(self, message: m.ServerMessage) -> None:
+    def _heard(self, message: Incoming) -> None:
         if self._introductions is not None:
             self._introductions.take(message)
 

@@ -2,11 +2,12 @@
 
 A peer joins a room on the signaling server, hears who else is in it, and exchanges with them
 what WebRTC needs to connect: offers, answers, candidates. After that it is not needed any more;
-what peers say to each other on their own connection does not pass here.
+what peers say to each other on their own connection does not pass here. Peers that find no
+connection at all can send each other parcels through the server, which does not look into them.
 
 This package stands alone: it imports nothing of netcode and may be used without it. In it, from
-the pure inside out: `rules` and `messages` (what travels), `tokens` (who may join), `rooms` (who
-may say what to whom), `limits`, `connection` (one WebSocket), `server`, `client`.
+the pure inside out: `rules`, `messages` and `parcels` (what travels), `tokens` (who may join),
+`rooms` (who may say what to whom), `limits`, `connection` (one WebSocket), `server`, `client`.
 ``python -m signaling`` runs a server, ``python -m signaling token`` makes a token.
 The relay for those who find no direct path is a room of its own, `turn`; `credentials` say who may
 use it.
@@ -48,6 +49,7 @@ from signaling.messages import (
     Role,
     ServerMessage,
 )
+from signaling.parcels import Incoming, Parcel
 from signaling.server import SignalingServer
 from signaling.tokens import Claims, JoinSecret
 
@@ -64,6 +66,7 @@ __all__ = [
     "Error",
     "IceServer",
     "IceServersRenewed",
+    "Incoming",
     "JoinSecret",
     "Joined",
     "LocalMember",
@@ -71,6 +74,7 @@ __all__ = [
     "Offer",
     "OfferFrom",
     "PacketError",
+    "Parcel",
     "PeerInfo",
     "PeerJoined",
     "PeerLeft",

@@ -55,6 +55,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="a STUN server to tell everybody, such as stun:example.org:3478; may be repeated",
     )
     add(
+        "--relay-rate",
+        type=float,
+        default=defaults.parcel_byte_rate,
+        metavar="BYTES",
+        help="a second that each peer may send to others through this server, where no other way "
+        "is open; 0 relays nothing (%(default)g)",
+    )
+    add(
         "--join-secret-file",
         type=Path,
         metavar="FILE",
@@ -115,7 +123,11 @@ async def _serve(options: argparse.Namespace) -> None:
     if not 0 <= options.drain_seconds <= MAX_DRAIN_SECONDS:
         raise UsageError(f"--drain-seconds is 0 to {MAX_DRAIN_SECONDS:.0f}")
     server = SignalingServer(
-        limits=SignalingLimits(max_rooms=options.max_rooms, max_peers_per_room=options.max_peers),
+        limits=SignalingLimits(
+            max_rooms=options.max_rooms,
+            max_peers_per_room=options.max_peers,
+            parcel_byte_rate=options.relay_rate,
+        ),
         join_secret=options.join_secret_file and _secret(options.join_secret_file),
         ice_servers=[IceServer((url,)) for url in options.ice_server],
         origins=options.origin,

@@ -36,10 +36,10 @@ from signaling.messages import (
     PeerMessage,
     RenewIceServers,
     Role,
-    ServerMessage,
     decode_from_server,
     encode,
 )
+from signaling.parcels import Incoming, Parcel, decode_parcel, encode_parcel
 
 HTTP_TOO_MANY_REQUESTS = 429
 HTTP_SERVICE_UNAVAILABLE = 503
@@ -48,9 +48,10 @@ HTTP_SERVICE_UNAVAILABLE = 503
 class SignalingClient:
     """A member of a room on a signaling server; made by `connect`.
 
-    Iterating over it yields what the server sends. `peers` and `host` are as of the last message
-    read, so they stay up to date only while somebody iterates. Unread messages wait, bounded,
-    in the socket; a client that stops reading for long is closed by the server as too slow.
+    Iterating over it yields what the server sends, and the parcels of peers. `peers` and `host` are
+    as of the last message read, so they stay up to date only while somebody iterates. Unread
+    messages wait, bounded, in the socket; a client that stops reading for long is closed by the
+    server as too slow.
 
     Usable as an async context manager: leaving it closes the client.
     """
@@ -70,6 +71,8 @@ class SignalingClient:
         """How many messages of the server made no sense (or not yet, to this version)."""
         self._socket = socket
         self._closing = False
+        self._ended: set[str] = set()
+        """To whom relaying has ended, and has not begun anew."""
 
     @classmethod
     async def connect(
@@ -146,6 +149,30 @@ class SignalingClient:
         except ConnectionClosed as closed:
             raise self._lost(closed) from None
 
+    async def send_to(self, peer: str, data: bytes) -> None:
+        """Send a parcel (see `signaling.parcels`) to a peer of the room, through the server.
+
+        Waits while the socket is full; parcels arrive in the order of the calls. Cancelling it may
+        or may not have sent the parcel, but never half of it. If that peer has left meanwhile, an
+        `Error` with the code ``unknown_peer`` arrives, and if it reads too slowly, one with
+        ``relaying_ended``: then this parcel or one before was lost, and all that were sent until
+        that error was read. The next one begins anew.
+
+        Raises:
+            UsageError: if the parcel is empty or breaks a bound; nothing is sent.
+            ConnectionLost: if the connection has ended.
+        """
+        frame = encode_parcel(peer, data)
+        if not data:
+            raise UsageError("an empty parcel is for the server alone: send at least a byte")
+        try:
+            if peer in self._ended:
+                self._ended.discard(peer)
+                await self._socket.send(encode_parcel(peer, b""))
+            await self._socket.send(frame)
+        except ConnectionClosed as closed:
+            raise self._lost(closed) from None
+
     async def renew_ice_servers(self) -> None:
         """Ask for the STUN and TURN servers again, with new credentials.
 
@@ -161,11 +188,11 @@ class SignalingClient:
         except ConnectionClosed as closed:
             raise self._lost(closed) from None
 
-    def __aiter__(self) -> AsyncIterator[ServerMessage]:
+    def __aiter__(self) -> AsyncIterator[Incoming]:
         return self
 
-    async def __anext__(self) -> ServerMessage:
-        """Return the next message of the server. The iteration ends after `close`.
+    async def __anext__(self) -> Incoming:
+        """Return the server's next message or a peer's next parcel. It ends after `close`.
 
         Only one task may iterate. Cancelling it loses no message.
 
@@ -174,7 +201,10 @@ class SignalingClient:
         """
         while True:
             try:
-                message = decode_from_server(await self._socket.recv())
+                frame = await self._socket.recv()
+                if isinstance(frame, bytes):
+                    return Parcel(*decode_parcel(frame))
+                message = decode_from_server(frame)
             except MessageError:
                 self.malformed += 1
                 continue
@@ -191,6 +221,9 @@ class SignalingClient:
                     self.peers.pop(message.id, None)
                     if self.host == message.id:
                         self.host = None
+                    self._ended.discard(message.id)
+                case Error(code="relaying_ended", peer=str(peer)) if peer in self.peers:
+                    self._ended.add(peer)
                 case IceServersRenewed():
                     self.ice_servers = message.ice_servers
                 case _:

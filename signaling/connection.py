@@ -1,11 +1,10 @@
 """One WebSocket of the server: what comes in at a bounded pace, what goes out from a bounded queue.
 
-The handler reads with `texts`; anybody may `send`, which never waits; one task runs
-`send_queued`, and closes the socket when `end` has said with which code and reason.
+The handler reads with `frames`; anybody may `send` or `send_parcel`, which never wait; one task
+runs `send_queued`, and closes the socket when `end` has said with which code and reason.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
@@ -14,13 +13,17 @@ from websockets.frames import CloseCode
 
 from signaling.gate import Visitor
 from signaling.limits import CLOSE_GRACE, Pace, SignalingLimits
+from signaling.outgoing import Outgoing
 from signaling.tokens import Claims
 
 
 class Connection:
-    """A WebSocket with a bounded queue of what waits to be sent."""
+    """A WebSocket with a bounded queue of what waits to be sent.
 
-    def __init__(self, socket: Visitor, limits: SignalingLimits) -> None:
+    ``all_parcels`` is the pace that it shares with all others.
+    """
+
+    def __init__(self, socket: Visitor, limits: SignalingLimits, all_parcels: Pace) -> None:
         self.peer_id: str | None = None
         """Its id in its room, while it is in one."""
         self.claims: Claims | None = None
@@ -30,8 +33,8 @@ class Connection:
         self.socket = socket
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[str] = deque()
-        self._queued_bytes = 0
+        self._all_parcels = all_parcels
+        self._outgoing = Outgoing(limits)
         self._wake = asyncio.Event()
         self._end: tuple[CloseCode, str] | None = None
         self._ended = asyncio.Event()
@@ -46,19 +49,20 @@ class Connection:
         """Queue a text. Return False if the reader is too slow: the connection then ends."""
         if self._end is not None:
             return True
-        size = len(text.encode())
-        # A text that alone exceeds the queue's bytes passes while nothing waits before it.
-        if len(self._queue) >= self._limits.send_queue_messages or (
-            self._queue and self._queued_bytes + size > self._limits.send_queue_bytes
-        ):
-            waiting = len(self._queue)
-            self._queue.clear()
+        if not self._outgoing.put_message(text):
+            waiting = self._outgoing.messages
+            self._outgoing = Outgoing(self._limits)
             self.end(CloseCode.TRY_AGAIN_LATER, f"too slow: {waiting} messages waited to be read")
             return False
-        self._queue.append(text)
-        self._queued_bytes += size
         self._wake.set()
         return True
+
+    def send_parcel(self, sender: str, frame: bytes) -> bool:
+        """Queue the frame of a parcel. Return False if there is no room for it: it is dropped."""
+        if self._end is not None:
+            return True
+        self._wake.set()
+        return self._outgoing.put_parcel(sender, frame)
 
     def end(self, code: CloseCode, reason: str) -> None:
         """Close after what is queued has been sent; drop the socket if that takes too long.
@@ -83,26 +87,37 @@ class Connection:
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
 
-    async def texts(self) -> AsyncGenerator[str | bytes, None]:
+    async def frames(self) -> AsyncGenerator[str | bytes, None]:
         """Yield what arrives, no faster than the limits allow, until the connection ends.
 
         A sender that is faster is not refused: it is not read, so it waits in its own socket.
         Afterwards `said_goodbye` tells how it ended.
         """
-        started = self._loop.time()
-        messages = Pace(self._limits.message_burst, self._limits.message_rate, started)
-        volume = Pace(self._limits.byte_burst, self._limits.byte_rate, started)
+        limits = self._limits
+        now = self._loop.time()
+        messages = Pace(limits.message_burst, limits.message_rate, now)
+        volume = Pace(limits.byte_burst, limits.byte_rate, now)
+        parcels = Pace(limits.parcel_burst, limits.parcel_rate, now)
+        parcel_volume = Pace(limits.parcel_byte_burst, limits.parcel_byte_rate, now)
         try:
             while True:
-                text = await self.socket.recv()
+                frame = await self.socket.recv()
                 now = self._loop.time()
-                # Characters stand for bytes here: close enough for a pace.
-                wait = max(messages.take(1, now), volume.take(len(text), now))
+                size = len(frame)
+                # Characters of a text stand for bytes here: close enough for a pace.
+                if isinstance(frame, str) or not limits.relays:
+                    wait = max(messages.take(1, now), volume.take(size, now))
+                else:
+                    wait = max(
+                        parcels.take(1, now),
+                        parcel_volume.take(size, now),
+                        self._all_parcels.take(size, now),
+                    )
                 if wait > 0:
-                    await asyncio.sleep(wait)
+                    await self.pause(wait)
                 if self.ending:
                     return
-                yield text
+                yield frame
         except ConnectionClosedOK:
             self.said_goodbye = True
         except ConnectionClosed:
@@ -113,13 +128,11 @@ class Connection:
         patience = self._limits.ping_interval + self._limits.ping_timeout
         try:
             while True:
-                while self._queue:
-                    text = self._queue.popleft()
-                    self._queued_bytes -= len(text.encode())
+                while (frame := self._outgoing.take()) is not None:
                     # Keepalive pings queue behind a full socket, so they cannot notice that it
                     # is lost; this does, after the same time.
                     async with asyncio.timeout(patience):
-                        await self.socket.send(text)
+                        await self.socket.send(frame)
                 if self._end is not None:
                     break
                 self._wake.clear()

@@ -2,7 +2,7 @@
 
 SignalingError
 ├── UsageError      (also a ValueError) signaling is used wrongly: the text names the fix
-├── MessageError    a text that is no message of this protocol; the one error of the decoders
+├── MessageError    a frame that makes no sense in this protocol; the one error of the decoders
 ├── PacketError     bytes that are no packet of STUN or TURN; the one error of their parsers
 ├── Unreachable     no signaling server answers at that address; the text says what to check
 ├── Refused         the server answered "no": room full, room has a host, server full, …
@@ -20,10 +20,11 @@ class UsageError(SignalingError, ValueError):
 
 
 class MessageError(SignalingError):
-    """A text that is not a message of this protocol.
+    """A text that is not a message of this protocol, or a binary frame that is no parcel.
 
     ``code`` is one of ``not_text``, ``too_big``, ``not_json``, ``not_an_object``,
-    ``unknown_type``, ``missing_field``, ``bad_field``, ``not_joined``, ``already_joined``.
+    ``unknown_type``, ``missing_field``, ``bad_field``, ``not_joined``, ``already_joined``,
+    ``bad_parcel``.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -44,13 +45,16 @@ class Refused(SignalingError):
 
     ``code`` is for programs: ``room_full``, ``too_many_rooms``, ``room_has_host``,
     ``room_reserved``, ``unknown_peer``, ``server_full``, ``too_many_connections`` (from this
-    address), ``draining``, ``no_ice_servers``, the codes of `TokenError`, ``closed`` (the server
-    closed the connection instead of an answer); a newer server may know others.
+    address), ``draining``, ``no_ice_servers``, ``relaying_off``, ``relaying_ended`` (a peer read
+    too slowly), the codes of `TokenError`, ``closed`` (the server closed the connection instead of
+    an answer); a newer server may know others. ``peer`` is the id of the peer that it is about, if
+    it is about one.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, peer: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.peer = peer
 
 
 class TokenError(Refused):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 from signaling.errors import UsageError
 from signaling.messages import MAX_CLIENT_MESSAGE_BYTES, MAX_LISTED_PEERS
+from signaling.parcels import MAX_PARCEL_FRAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,26 @@ class SignalingLimits:
     """
     send_queue_bytes: int = 1_048_576
     """Bytes that wait for one slow reader before it is closed; twice ``byte_burst``."""
+    parcel_byte_burst: int = 1_048_576
+    """Bytes of parcels (see `signaling.parcels`) that a connection may send at once; beyond, it is
+    slowed to ``parcel_byte_rate``. Like messages, what comes faster is not read."""
+    parcel_byte_rate: float = 262_144.0
+    """Bytes of parcels per second and connection, in the long run: a player's state ten times over,
+    or a voice. 0 switches relaying off: parcels are refused with the code ``relaying_off``."""
+    parcel_burst: int = 2_000
+    """Parcels that a connection may send at once; beyond, it is slowed to ``parcel_rate``."""
+    parcel_rate: float = 500.0
+    """Parcels per second and connection, in the long run."""
+    parcel_total_burst: int = 16_777_216
+    """Bytes of parcels from all connections together, in all rooms, at once."""
+    parcel_total_rate: float = 8_388_608.0
+    """The same per second, in the long run; beyond, all who send parcels are slowed. What the
+    program that the server runs in sends itself is not counted."""
+    parcel_queue_bytes: int = 1_048_576
+    """Bytes of parcels that wait for one reader. A parcel that finds no room ends the relaying from
+    its sender to that reader, and both hear it (``relaying_ended``)."""
+    parcel_queue_bytes_per_sender: int = 524_288
+    """The same of one sender: who floods a peer cannot cut others off from it."""
     ping_interval: float = 4.0
     """Seconds between keepalive pings."""
     ping_timeout: float = 4.0
@@ -63,14 +84,25 @@ class SignalingLimits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not getattr(self, field.name) > 0:
-                raise UsageError(f"{field.name} must be above 0, not {getattr(self, field.name)}")
+            value = getattr(self, field.name)
+            if not (value > 0 or (value == 0 and field.name == "parcel_byte_rate")):
+                raise UsageError(f"{field.name} must be above 0, not {value}")
         if self.max_peers_per_room > MAX_LISTED_PEERS:
             raise UsageError(f"max_peers_per_room must be at most {MAX_LISTED_PEERS}")
         if self.byte_burst < MAX_CLIENT_MESSAGE_BYTES:
             raise UsageError(
                 f"byte_burst must be at least {MAX_CLIENT_MESSAGE_BYTES}, one largest message"
             )
+        if self.parcel_queue_bytes_per_sender < MAX_PARCEL_FRAME_BYTES:
+            raise UsageError(
+                f"parcel_queue_bytes_per_sender must be at least {MAX_PARCEL_FRAME_BYTES}, one "
+                "largest parcel"
+            )
+
+    @property
+    def relays(self) -> bool:
+        """Whether parcels are relayed at all."""
+        return self.parcel_byte_rate > 0
 
 
 CLOSE_GRACE = 1.5

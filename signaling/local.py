@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from signaling.errors import UsageError
-from signaling.messages import IceServer, Joined, PeerInfo, PeerMessage, ServerMessage, encode
+from signaling.messages import IceServer, Joined, PeerInfo, PeerMessage, encode
+from signaling.parcels import Incoming, encode_parcel
 
 if TYPE_CHECKING:
     from signaling.server import SignalingServer
@@ -17,7 +18,7 @@ class LocalMember:
     """
 
     def __init__(
-        self, server: "SignalingServer", joined: Joined, deliver: Callable[[ServerMessage], None]
+        self, server: "SignalingServer", joined: Joined, deliver: Callable[[Incoming], None]
     ) -> None:
         self._server = server
         self._deliver = deliver
@@ -41,6 +42,20 @@ class LocalMember:
             )
         encode(message)
         self._server._send_from(self, message)
+
+    def send_to(self, peer: str, data: bytes) -> None:
+        """Send a parcel (see `signaling.parcels`) to a peer of the room, through the server.
+
+        If there is none of that id, or it reads too slowly, an `Error` that names it is delivered,
+        from within this call.
+
+        Raises:
+            UsageError: if the parcel breaks a bound or is empty, or this member has left.
+        """
+        encode_parcel(peer, data)
+        if not data:
+            raise UsageError("an empty parcel is for the server alone: send at least a byte")
+        self._server._send_parcel_from(self, peer, data)
 
     def renew_ice_servers(self) -> tuple[IceServer, ...]:
         """Return the STUN and TURN servers with new credentials, and keep them.

@@ -9,6 +9,8 @@ writes itself, so that nobody can speak in another's name.
     server → client   joined · peer_joined · peer_left · offer · answer · candidate ·
                       ice_servers · draining · error
 
+Binary frames are no messages but parcels, which peers send each other; see `signaling.parcels`.
+
 SDP and candidates are opaque here: bounded, never read. What is encoded here decodes here,
 because `encode` checks with the decoder's own rules. This module is pure.
 """
@@ -39,6 +41,12 @@ MAX_NAME_BYTES = 64
 MAX_ROOM_BYTES = 64
 MAX_ID_BYTES = 64
 """Bytes of a peer id. This server's have 16; the margin is for other servers."""
+
+MAX_CALL_BYTES = 64
+"""Bytes of a call's name, which the caller chooses and all that belongs to the call repeats."""
+
+MAX_VIA_BYTES = 32
+"""Bytes of the way by which a caller means to get through."""
 
 MAX_MID_BYTES = 256
 """Bytes of a media section's name; the SDP decides, one or two characters is usual."""
@@ -90,6 +98,10 @@ class Offer:
     to: str
     """The id of the peer that shall get it."""
     sdp: str
+    call: str = ""
+    """Which of several calls between the same two peers this is: at most 64 bytes, printable."""
+    via: str = ""
+    """How the caller means to get through: at most 32 bytes, for the peer alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,9 @@ class Answer:
 
     to: str
     sdp: str
+    """Empty, it declines: this peer does not take the call, or not that way."""
+    call: str = ""
+    """As in the offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,8 @@ class Candidate:
     """The candidate line, or None: there will be no more."""
     sdp_mid: str | None = None
     sdp_mline_index: int | None = None
+    call: str = ""
+    """As in the offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +198,8 @@ class OfferFrom:
     sender: str
     """Who sent it (``from`` on the wire), written by the server."""
     sdp: str
+    call: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +208,7 @@ class AnswerFrom:
 
     sender: str
     sdp: str
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +219,7 @@ class CandidateFrom:
     candidate: str | None
     sdp_mid: str | None = None
     sdp_mline_index: int | None = None
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +245,8 @@ class Error:
     """For programs; the codes are listed at `MessageError` and `Refused`."""
     message: str
     """For people."""
+    peer: str | None = None
+    """The id of the peer that it is about, if it is about one."""
 
 
 PeerMessage = Offer | Answer | Candidate
@@ -289,7 +312,8 @@ class _Field:
     key: str = ""
     """The name on the wire, where it differs from the attribute's."""
     required: bool = True
-    """Otherwise it may be missing, which means None, and is left out when it is None."""
+    """Otherwise it may be missing, which means ``absent``, and is left out when it is that."""
+    absent: object = None
 
     @property
     def wire_key(self) -> str:
@@ -308,7 +332,7 @@ class _Shape:
         return {
             rule.wire_key: _plain(value)
             for rule, value in values
-            if rule.required or value is not None
+            if rule.required or value != rule.absent
         }
 
     def from_wire(self, wire: Mapping[str, object], name: str) -> Any:
@@ -384,10 +408,13 @@ _REASON = rules.single_line(MAX_EXPLANATION_BYTES)
 _SDP = _Field("sdp", rules.text(MAX_SDP_BYTES))
 _TO = _Field("to", _ID)
 _FROM = _Field("sender", _ID, key="from")
+_CALL = _Field("call", rules.printable(MAX_CALL_BYTES), required=False, absent="")
+_VIA = _Field("via", rules.printable(MAX_VIA_BYTES), required=False, absent="")
 _CANDIDATE = (
     _Field("candidate", rules.or_null(rules.text(MAX_CANDIDATE_BYTES))),
     _Field("sdp_mid", rules.or_null(rules.text(MAX_MID_BYTES)), required=False),
     _Field("sdp_mline_index", rules.or_null(rules.integer(MAX_MLINE_INDEX)), required=False),
+    _CALL,
 )
 _SECONDS = rules.seconds(MAX_DRAIN_SECONDS)
 _CREDENTIAL = rules.or_null(rules.text(MAX_CREDENTIAL_BYTES))
@@ -416,8 +443,8 @@ _CLIENT_SHAPES: Mapping[str, _Shape] = {
             _Field("token", rules.or_null(rules.text(MAX_TOKEN_BYTES)), required=False),
         ),
     ),
-    "offer": _Shape(Offer, (_TO, _SDP)),
-    "answer": _Shape(Answer, (_TO, _SDP)),
+    "offer": _Shape(Offer, (_TO, _SDP, _CALL, _VIA)),
+    "answer": _Shape(Answer, (_TO, _SDP, _CALL)),
     "candidate": _Shape(Candidate, (_TO, *_CANDIDATE)),
     "renew_ice_servers": _Shape(RenewIceServers, ()),
     "leave": _Shape(Leave, ()),
@@ -440,12 +467,19 @@ _SERVER_SHAPES: Mapping[str, _Shape] = {
         PeerJoined, (_Field("id", _ID), _Field("name", _NAME), _Field("role", _ROLE))
     ),
     "peer_left": _Shape(PeerLeft, (_Field("id", _ID), _Field("reason", _REASON))),
-    "offer": _Shape(OfferFrom, (_FROM, _SDP)),
-    "answer": _Shape(AnswerFrom, (_FROM, _SDP)),
+    "offer": _Shape(OfferFrom, (_FROM, _SDP, _CALL, _VIA)),
+    "answer": _Shape(AnswerFrom, (_FROM, _SDP, _CALL)),
     "candidate": _Shape(CandidateFrom, (_FROM, *_CANDIDATE)),
     "ice_servers": _Shape(IceServersRenewed, (_ICE_SERVERS,)),
     "draining": _Shape(Draining, (_Field("seconds", _SECONDS),)),
-    "error": _Shape(Error, (_Field("code", _ID), _Field("message", _REASON))),
+    "error": _Shape(
+        Error,
+        (
+            _Field("code", _ID),
+            _Field("message", _REASON),
+            _Field("peer", rules.or_null(_ID), required=False),
+        ),
+    ),
 }
 
 _TYPE_NAMES: Mapping[type[Any], str] = {

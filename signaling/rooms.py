@@ -159,20 +159,33 @@ class Rooms:
         Raises:
             Refused: ``unknown_peer``; there is no such other peer in the sender's room.
         """
-        room = self._room_of.get(sender)
-        if room is None or message.to not in room.members or message.to == sender:
-            raise Refused(
-                "unknown_peer",
-                "there is no such other peer in your room: it may have left",
-            )
+        self.check(sender, message.to)
         relayed: ServerMessage
         match message:
             case Offer():
-                relayed = OfferFrom(sender, message.sdp)
+                relayed = OfferFrom(sender, message.sdp, message.call, message.via)
             case Answer():
-                relayed = AnswerFrom(sender, message.sdp)
+                relayed = AnswerFrom(sender, message.sdp, message.call)
             case Candidate():
                 relayed = CandidateFrom(
-                    sender, message.candidate, message.sdp_mid, message.sdp_mline_index
+                    sender,
+                    message.candidate,
+                    message.sdp_mid,
+                    message.sdp_mline_index,
+                    message.call,
                 )
         return [(message.to, relayed)]
+
+    def check(self, sender: str, to: str) -> None:
+        """Return if the first may say something to the second: both are here, in one room.
+
+        Raises:
+            Refused: ``unknown_peer``.
+        """
+        room = self._room_of.get(sender)
+        if room is None or to not in room.members or to == sender:
+            raise Refused(
+                "unknown_peer",
+                "there is no such other peer in your room: it may have left",
+                peer=to,
+            )

@@ -9,10 +9,8 @@ The embedding program can be a member of a room itself, without a socket: see `a
 """
 
 import asyncio
-import errno
 import logging
 import secrets
-import socket
 import ssl
 import time
 from collections import deque
@@ -30,7 +28,8 @@ from websockets.typing import Origin
 from signaling.connection import Connection
 from signaling.errors import MessageError, Refused, TokenError, UsageError
 from signaling.gate import Gate, Visitor
-from signaling.limits import CLOSE_GRACE, SignalingLimits
+from signaling.limits import CLOSE_GRACE, Pace, SignalingLimits
+from signaling.listening import listen_everywhere
 from signaling.local import LocalMember
 from signaling.messages import (
     MAX_CLIENT_MESSAGE_BYTES,
@@ -51,6 +50,8 @@ from signaling.messages import (
     decode_from_client,
     encode,
 )
+from signaling.parcels import Incoming
+from signaling.relaying import Relaying
 from signaling.rooms import Delivery, Rooms
 from signaling.tokens import Claims, JoinSecret
 
@@ -76,6 +77,10 @@ class SignalingServer:
         join_secret: what the game's back end signs join tokens with, at least 16 bytes (see
             `signaling.tokens`). Whoever joins then needs a token for the room, and is called as
             the token says. Without it anybody may join any room.
+        tickets: asked first what a token says, where one is needed; returns None if it is none of
+            its own, which is then checked with ``join_secret``. With this the embedding program
+            lets back in whom it knows already. Its claims must name the room; their ``expires`` is
+            not looked at. If it raises, that is logged, and the token is checked as usual.
         ice_servers: the STUN and TURN servers that whoever has joined is told, or a function that
             returns them, with credentials for the one whose name it is given: the token's subject,
             or the peer's id where there is none. It is called for each member when it joins and
@@ -100,6 +105,7 @@ class SignalingServer:
         *,
         limits: SignalingLimits | None = None,
         join_secret: bytes | str | None = None,
+        tickets: Callable[[str], Claims | None] = lambda token: None,
         ice_servers: IceServers = (),
         origins: Sequence[str] | None = None,
         trust_proxies: Iterable[str] = (),
@@ -107,6 +113,7 @@ class SignalingServer:
     ) -> None:
         self._limits = limits or SignalingLimits()
         self._join_secret = None if join_secret is None else JoinSecret(join_secret)
+        self._tickets = tickets
         self._ice_servers = ice_servers
         self._rooms = Rooms(
             self._limits,
@@ -126,6 +133,16 @@ class SignalingServer:
         self._members: dict[str, Connection | LocalMember] = {}
         self._seats: dict[str, Connection] = {}
         """Who came in with which token, by the token's id."""
+        self._relaying = Relaying(
+            self._limits,
+            self._rooms,
+            self._members,
+            tell=lambda peer_id, message: self._deliver([(peer_id, message)]),
+            hand_over=self._hand_over,
+        )
+        self._all_parcels = Pace(
+            self._limits.parcel_total_burst, self._limits.parcel_total_rate, now=0.0
+        )
         self._connections: set[Connection] = set()
         self._somebody_went = asyncio.Event()
         self._server: Server | None = None
@@ -168,7 +185,7 @@ class SignalingServer:
             # others could fill our log. Our own failures are logged by `_handle`.
             quiet.setLevel(logging.CRITICAL)
         self._gate.draining = None
-        everywhere = _listen_everywhere(port) if host is None else None
+        everywhere = listen_everywhere(port) if host is None else None
         serving = serve(
             self._handle,
             host,
@@ -264,12 +281,12 @@ class SignalingServer:
     ) -> None:
         await self.stop()
 
-    def attach(self, room: str, name: str, deliver: Callable[[ServerMessage], None]) -> LocalMember:
+    def attach(self, room: str, name: str, deliver: Callable[[Incoming], None]) -> LocalMember:
         """Reserve a room and make the caller its host, without a socket; also before `start`.
 
-        ``deliver`` is called on the event loop's thread with every message for this member, in
-        order, sometimes from within `LocalMember.send`. If it raises, that is logged and nobody
-        else is disturbed. Until the member leaves, nobody else can be host of this room.
+        ``deliver`` is called on the event loop's thread with every message and parcel for this
+        member, in order, sometimes from within `LocalMember.send`. If it raises, that is logged and
+        nobody else is disturbed. Until the member leaves, nobody else can be host of this room.
 
         Raises:
             UsageError: if the room or the name is not allowed.
@@ -307,7 +324,7 @@ class SignalingServer:
     async def _handle(self, socket: ServerConnection) -> None:
         """Serve one connection until it ends; return when its socket is gone."""
         assert isinstance(socket, Visitor)  # what the gate makes
-        connection = Connection(socket, self._limits)
+        connection = Connection(socket, self._limits, self._all_parcels)
         self._connections.add(connection)
         sender = asyncio.create_task(connection.send_queued())
         try:
@@ -329,18 +346,21 @@ class SignalingServer:
         try:
             async with (
                 asyncio.timeout(self._limits.join_timeout) as until_joined,
-                aclosing(connection.texts()) as texts,
+                aclosing(connection.frames()) as frames,
             ):
-                async for text in texts:
+                async for frame in frames:
                     try:
-                        self._obey(connection, decode_from_client(text))
+                        if isinstance(frame, bytes):
+                            self._relaying.take(connection.peer_id, frame)
+                        else:
+                            self._obey(connection, decode_from_client(frame))
                     except MessageError as error:
                         connection.send(encode(Error(error.code, str(error))))
                         bad_messages += 1
                     except Refused as error:
                         if isinstance(error, TokenError):
                             await connection.pause(self._gate.penalty(connection.socket))
-                        connection.send(encode(Error(error.code, str(error))))
+                        connection.send(encode(Error(error.code, str(error), error.peer)))
                         if connection.peer_id is None:
                             connection.end(CloseCode.POLICY_VIOLATION, error.code)
                     if bad_messages >= self._limits.max_bad_messages:
@@ -379,7 +399,9 @@ class SignalingServer:
             raise Refused("draining", "this server is going away: try again later")
         claims: Claims | None = None
         if self._join_secret is not None:
-            claims = self._join_secret.verify(join.token, room=join.room, now=time.time())
+            claims = self._ticket(join) or self._join_secret.verify(
+                join.token, room=join.room, now=time.time()
+            )
             join = replace(join, name=claims.name)
             if (before := self._seats.get(claims.id)) is not None:
                 self._leave(before, "displaced")
@@ -392,6 +414,18 @@ class SignalingServer:
         self._members[connection.peer_id] = connection
         self._deliver(deliveries)
 
+    def _ticket(self, join: Join) -> Claims | None:
+        """Return what the embedding program says of a token; None if it does not know it."""
+        claims: Claims | None = None
+        if join.token is not None:
+            try:
+                claims = self._tickets(join.token)
+            except Exception:
+                log.exception("the tickets function failed; the token is checked without it")
+        if claims is not None and claims.room != join.room:
+            raise TokenError("token_wrong_room", "this ticket is for another room")
+        return claims
+
     def _renew(self, connection: Connection, peer_id: str) -> None:
         try:
             servers = tuple(self._ice_servers_for(connection.subject or peer_id))
@@ -402,25 +436,33 @@ class SignalingServer:
 
     def _leave(self, member: Connection, reason: str) -> None:
         if member.peer_id is not None and self._members.pop(member.peer_id, None) is not None:
-            self._gone(member)
+            self._gone(member, member.peer_id)
             self._deliver(self._rooms.leave(member.peer_id, reason))
 
-    def _gone(self, member: Connection) -> None:
+    def _gone(self, member: Connection, peer_id: str) -> None:
         """Forget what belongs to somebody who is no member any more."""
+        self._relaying.forget(peer_id)
         if member.claims is not None:
             del self._seats[member.claims.id]
         self._somebody_went.set()
 
     def _send_from(self, member: LocalMember, message: PeerMessage) -> None:
+        self._for_member(member, lambda: self._deliver(self._rooms.relay(member.id, message)))
+
+    def _send_parcel_from(self, member: LocalMember, to: str, data: bytes) -> None:
+        self._for_member(member, lambda: self._relaying.send(member.id, to, data))
+
+    def _for_member(self, member: LocalMember, do: Callable[[], None]) -> None:
         if self._members.get(member.id) is not member:
             raise UsageError("this member has left its room: attach() another")
         try:
-            self._deliver(self._rooms.relay(member.id, message))
+            do()
         except Refused as error:
-            self._deliver([(member.id, Error(error.code, str(error)))])
+            self._hand_over(member, Error(error.code, str(error), error.peer))
 
     def _detach(self, member: LocalMember) -> None:
         if self._members.pop(member.id, None) is not None:
+            self._relaying.forget(member.id)
             self._rooms.release(member.room)
             self._deliver(self._rooms.leave(member.id, "left"))
 
@@ -433,31 +475,18 @@ class SignalingServer:
             peer_id, message = waiting.popleft()
             member = self._members.get(peer_id)
             if isinstance(member, LocalMember):
-                try:
-                    member._deliver(message)
-                except Exception:
-                    log.exception("the deliver callback of room %r failed", member.room)
+                self._hand_over(member, message)
             elif member is not None:
                 # An announcement is one message for the whole room: encode it once.
                 if message is not encoded:
                     text, encoded = encode(message), message
                 if not member.send(text):
                     del self._members[peer_id]
-                    self._gone(member)
+                    self._gone(member, peer_id)
                     waiting.extend(self._rooms.leave(peer_id, "too slow"))
 
-
-def _listen_everywhere(port: int) -> socket.socket:
-    """Return one socket that listens on every address of this machine, IPv4 and IPv6.
-
-    With one socket for each, port 0 would become two different ports; without IPv6, "localhost"
-    would be slow to reach where it is tried over IPv6 first.
-    """
-    if socket.has_dualstack_ipv6():
+    def _hand_over(self, member: LocalMember, what: Incoming) -> None:
         try:
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise
-            # IPv6 is compiled in, but switched off.
-    return socket.create_server(("", port))
+            member._deliver(what)
+        except Exception:
+            log.exception("the deliver callback of room %r failed", member.room)

@@ -36,9 +36,9 @@ MESSAGES = [
     for message in (
         Join("den", "Ada", "host"),
         Join("den", "Ada", token="v1.e30.c2ln"),
-        Offer("x", "v=0\r\n"),
-        Answer("x", "v=0\r\n"),
-        Candidate("x", "candidate:1", "0", 0),
+        Offer("x", "v=0\r\n", "call 1", "direct"),
+        Answer("x", "v=0\r\n", "call 1"),
+        Candidate("x", "candidate:1", "0", 0, "call 1"),
         RenewIceServers(),
         Leave(),
         Joined("x", "den", "y", (PeerInfo("y", "B"),), (IceServer(("stun:a",), "u", "c"),)),
@@ -47,7 +47,7 @@ MESSAGES = [
         OfferFrom("x", "v=0"),
         IceServersRenewed((IceServer(("turn:a",), "u", "c"),)),
         Draining(30.0),
-        Error("code", "text"),
+        Error("code", "text", "x"),
     )
 ]
 

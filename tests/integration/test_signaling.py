@@ -219,7 +219,7 @@ async def test_another_room_cannot_be_reached_and_hears_nothing(server: Signalin
         assert eve.peers == {}
         await eve.send(Offer(ada.id, "v=0"))
         assert await heard(eve) == Error(
-            "unknown_peer", "there is no such other peer in your room: it may have left"
+            "unknown_peer", "there is no such other peer in your room: it may have left", ada.id
         )
         await bob.send(Offer(ada.id, "from a friend"))
         assert await heard(ada) == PeerJoined(bob.id, "Bob")
@@ -235,7 +235,7 @@ async def test_another_room_cannot_be_reached_and_hears_nothing(server: Signalin
     [
         ("hello", "not_json"),
         ("[]", "not_an_object"),
-        (b"\x00\x01", "not_text"),
+        (b"\x00\x01", "bad_parcel"),
         ('{"type": "dance"}', "unknown_type"),
         ('{"type": "join", "room": "den"}', "missing_field"),
         ('{"type": "join", "room": "", "name": "", "role": "peer"}', "bad_field"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from signaling import (
+    Claims,
     ConnectionLost,
     Error,
     IceServer,
@@ -260,3 +261,64 @@ async def test_asking_after_the_connection_has_ended_says_so() -> None:
         await ada.close()
         with pytest.raises(ConnectionLost, match="was closed"):
             await ada.renew_ice_servers()
+
+
+def ticket(name: str = "Ada", room: str = "den", id: str = "seat 1") -> Claims:
+    return Claims(name, room, expires=0.0, id=id, subject="account 7")
+
+
+async def test_whom_the_program_knows_comes_back_with_its_ticket() -> None:
+    asked: list[str] = []
+    of_bob = token("Bob")
+
+    def tickets(text: str) -> Claims | None:
+        asked.append(text)
+        return ticket() if text == "ticket of Ada" else None
+
+    async with running(join_secret=SECRET, tickets=tickets) as server:
+        first = await join(server, "whatever", token="ticket of Ada")
+        async with await join(server, "Bob", token=of_bob) as bob:
+            # Otherwise it is as with a token: a name, claims, and one seat.
+            assert bob.peers == {first.id: "Ada"}
+            assert server.claims_of(first.id) == ticket()
+            async with await join(server, "Ada", token="ticket of Ada") as again:
+                assert await heard(bob) == PeerLeft(first.id, "displaced")
+                assert await heard(bob) == PeerJoined(again.id, "Ada")
+            with pytest.raises(Refused, match="token"):
+                await join(server, "Eve", token="ticket of Eve")
+            with pytest.raises(Refused) as caught:
+                await join(server, "Eve")
+            assert caught.value.code == "token_missing"
+        await first.close()
+    assert asked == ["ticket of Ada", of_bob, "ticket of Ada", "ticket of Eve"]
+
+
+async def test_a_ticket_opens_its_own_room_only() -> None:
+    async with running(join_secret=SECRET, tickets=lambda text: ticket(room="attic")) as server:
+        with pytest.raises(Refused) as caught:
+            await join(server, "Ada", token="t")
+        assert caught.value.code == "token_wrong_room"
+        async with await join(server, "Ada", "attic", token="t"):
+            pass
+
+
+async def test_tickets_that_fail_leave_tokens_as_they_were(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def tickets(text: str) -> Claims | None:
+        raise KeyError(text)
+
+    async with running(join_secret=SECRET, tickets=tickets) as server:
+        async with await join(server, "Ada", token=token()):
+            pass
+        with pytest.raises(Refused, match="token"):
+            await join(server, "Eve", token="ticket")
+    assert "tickets function failed" in caplog.text
+
+
+async def test_nobody_is_asked_where_no_token_is_needed() -> None:
+    async with (
+        running(tickets=lambda text: pytest.fail("asked")) as server,
+        await join(server, "Ada", token="ticket") as ada,
+    ):
+        assert server.claims_of(ada.id) is None

@@ -17,6 +17,7 @@ ROOT = Path(netcode.__file__).parent.parent
 PACKAGES = ("netcode", "signaling", "demo_game")
 
 FLOORS = (
+    ("netcode.rungs",),
     ("netcode.errors", "netcode.transports.base"),
     ("netcode.link.delivery", "netcode.steps"),
     ("netcode.fields",),
@@ -57,6 +58,8 @@ PURE_SIGNALING = (
     "credentials",
     "limits",
     "messages",
+    "outgoing",
+    "parcels",
     "rooms",
     "turn.allocations",
     "turn.framing",

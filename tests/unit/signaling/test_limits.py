@@ -19,11 +19,19 @@ from signaling.limits import Pace, SignalingLimits
         ("join_timeout", 0.0),
         ("message_rate", float("nan")),
         ("byte_burst", 65_535),
+        ("parcel_byte_rate", -1.0),
+        ("parcel_total_rate", 0),
+        ("parcel_queue_bytes_per_sender", 16_384),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(setting: str, value: float) -> None:
     with pytest.raises(UsageError, match=setting):
         SignalingLimits(**{setting: value})  # type: ignore[arg-type]
+
+
+def test_a_rate_of_nothing_switches_relaying_off() -> None:
+    assert SignalingLimits().relays
+    assert not SignalingLimits(parcel_byte_rate=0).relays
 
 
 def test_one_peer_cannot_fill_the_queue_of_another() -> None:

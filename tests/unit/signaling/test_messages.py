@@ -27,10 +27,13 @@ names = _line(m.MAX_NAME_BYTES)
 rooms = st.text(st.sampled_from("abcäöü 0-日本"), min_size=1, max_size=20)
 roles: st.SearchStrategy[m.Role] = st.sampled_from(["host", "peer"])
 sdps = _short(300)
+calls = st.text(st.sampled_from("abcäöü-_0 "), max_size=20)
+vias = st.sampled_from(["", "direct", "a way of 2031"])
 candidates: dict[str, st.SearchStrategy[Any]] = {
     "candidate": st.none() | _short(100),
     "sdp_mid": st.none() | _short(10),
     "sdp_mline_index": st.none() | st.integers(0, 65_535),
+    "call": calls,
 }
 peer_infos = st.builds(m.PeerInfo, ids, names)
 ice_servers = st.builds(
@@ -42,8 +45,8 @@ ice_servers = st.builds(
 
 from_clients = st.one_of(
     st.builds(m.Join, rooms, names, roles, st.none() | _short(100)),
-    st.builds(m.Offer, ids, sdps),
-    st.builds(m.Answer, ids, sdps),
+    st.builds(m.Offer, ids, sdps, calls, vias),
+    st.builds(m.Answer, ids, sdps, calls),
     st.builds(m.Candidate, to=ids, **candidates),
     st.just(m.RenewIceServers()),
     st.just(m.Leave()),
@@ -59,12 +62,12 @@ from_servers = st.one_of(
     ),
     st.builds(m.PeerJoined, ids, names, roles),
     st.builds(m.PeerLeft, ids, _line(40)),
-    st.builds(m.OfferFrom, ids, sdps),
-    st.builds(m.AnswerFrom, ids, sdps),
+    st.builds(m.OfferFrom, ids, sdps, calls, vias),
+    st.builds(m.AnswerFrom, ids, sdps, calls),
     st.builds(m.CandidateFrom, sender=ids, **candidates),
     st.builds(m.IceServersRenewed, st.lists(ice_servers, max_size=3).map(tuple)),
     st.builds(m.Draining, st.floats(0, m.MAX_DRAIN_SECONDS)),
-    st.builds(m.Error, ids, _line(100)),
+    st.builds(m.Error, ids, _line(100), st.none() | ids),
 )
 
 
@@ -78,6 +81,27 @@ def test_what_a_client_encodes_the_server_decodes(message: m.ClientMessage) -> N
 @settings(deadline=None)
 def test_what_the_server_encodes_a_client_decodes(message: m.ServerMessage) -> None:
     assert m.decode_from_server(m.encode(message)) == message
+
+
+def test_ends_that_do_not_know_of_calls_go_on_working() -> None:
+    assert m.decode_from_client('{"type":"offer","to":"x","sdp":"v=0"}') == m.Offer("x", "v=0")
+    assert "call" not in m.encode(m.Answer("x", "v=0"))
+    assert "via" not in m.encode(m.Offer("x", "v=0"))
+    assert json.loads(m.encode(m.Offer("x", "v=0", "c1", "direct"))) == {
+        "type": "offer",
+        "to": "x",
+        "sdp": "v=0",
+        "call": "c1",
+        "via": "direct",
+    }
+
+
+@pytest.mark.parametrize(
+    "more", [{"call": "c" * 65}, {"call": "a\nb"}, {"call": None}, {"via": "v" * 33}, {"via": 3}]
+)
+def test_a_call_and_its_way_have_bounds(more: dict[str, Any]) -> None:
+    with pytest.raises(MessageError, match=r"call|via"):
+        m.decode_from_client(json.dumps({"type": "offer", "to": "x", "sdp": "v=0", **more}))
 
 
 def test_the_sender_is_called_from_on_the_wire() -> None:
