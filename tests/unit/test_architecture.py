@@ -55,6 +55,7 @@ else."""
 
 PURE_SIGNALING = (
     "credentials",
+    "hosts",
     "limits",
     "messages",
     "rooms",
