@@ -29,6 +29,7 @@ FLOORS = (
     ("netcode.core",),
     ("netcode.transports",),
     ("netcode.introductions", "netcode.switching", "netcode.testing"),
+    ("netcode.relay",),
     ("netcode.server", "netcode.mesh"),
     ("netcode.client",),
     ("netcode",),
