@@ -23,4 +23,4 @@ def chat(player: nc.Player, message: Chat) -> None:
     server.broadcast(Chat(text=f"{player.name}: {message.text}"))
 
 
-server.run(port=8080)  # signaling and the game, in one process
+server.run(port=8080)  # signaling, the relay and the game, in one process

@@ -34,6 +34,7 @@ from netcode.mesh import Mesh, MeshChannel, MeshPeer, join_mesh
 from netcode.play.rewind import Past, PastTable
 from netcode.play.step import Step
 from netcode.protocol import Protocol
+from netcode.relay import Relay
 from netcode.server import Server
 from netcode.sync.budget import Budget
 from netcode.sync.explain import Explanation, StateStats
@@ -64,6 +65,7 @@ __all__ = [  # grouped by room  # noqa: RUF022
     "Vec3",
     # a game with a server
     "Server",
+    "Relay",
     "ServerSide",
     "Player",
     "ServerStats",

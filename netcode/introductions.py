@@ -40,6 +40,8 @@ class Introductions:
     that is certainly a member of the room, and returns what to do with the transport once it is
     open; without it nobody is answered. ``ice_servers()`` is asked for each transport, since
     credentials grow old. ``filters()`` makes the bad weather of each transport, if any.
+    ``on_answering`` is given each answering transport once it has opened its addresses, before the
+    caller hears of these.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Introductions:
         ice_servers: Callable[[], Sequence[m.IceServer]] = tuple,
         filters: Callable[[], DatagramFilters | None] = lambda: None,
         on_call: Callable[[str], OnTransport] | None = None,
+        on_answering: Callable[[WebRtcTransport], None] = lambda transport: None,
     ) -> None:
         self._send = send
         self._ice_servers = ice_servers
         self._filters = filters
         self._on_call = on_call
+        self._on_answering = on_answering
         self._calling: dict[str, WebRtcTransport] = {}
         self._answering: dict[str, WebRtcTransport] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,7 +126,9 @@ class Introductions:
         self._answering[peer] = transport
         opened = False
         try:
-            await self._send(m.Answer(to=peer, sdp=await transport.answer(sdp)))
+            answer = await transport.answer(sdp)
+            self._on_answering(transport)
+            await self._send(m.Answer(to=peer, sdp=answer))
             await transport.wait_open(OPEN_TIMEOUT)
             opened = True
         except Unreachable as error:

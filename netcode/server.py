@@ -16,12 +16,14 @@ from netcode.errors import UsageError
 from netcode.introductions import Introductions, OnTransport, as_ours, part
 from netcode.link.link import Link
 from netcode.protocol import Protocol
+from netcode.relay import DEFAULT_RELAY, GameRelay, Relay
 from netcode.sync.budget import Budget
 from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
 from netcode.transports.webrtc import WebRtcTransport
 from signaling import IceServer, Incoming, LocalMember, SignalingLimits, SignalingServer
 from signaling import messages as m
+from signaling.hosts import told_at
 from signaling.stopping import Signals, first_of
 from signaling.tls import File, server_context
 
@@ -56,7 +58,9 @@ class Server(ServerSide):
     need one then, and are called as it says. It must name ``room``, so servers that share a secret
     have rooms of their own. ``origins`` are the web pages whose browsers are let in (all, unless
     told), ``trust_proxies`` the reverse proxies that are believed where a connection comes from.
-    ``ice_servers`` may be a function of a player's name; see `signaling.SignalingServer`.
+    ``ice_servers`` may be a function of a player's name; see `signaling.SignalingServer`. They come
+    before the server's own ``relay``, which is there for players who find no direct path; None
+    switches it off (see `Relay`).
 
     Raises `UsageError` for values that could not work. All methods and handlers belong to the
     thread of the server's event loop.
@@ -79,6 +83,7 @@ class Server(ServerSide):
         origins: Sequence[str] | None = None,
         trust_proxies: Sequence[str] = (),
         ice_servers: Iterable[IceServer] | Callable[[str], Sequence[IceServer]] = (),
+        relay: Relay | None = DEFAULT_RELAY,
     ) -> None:
         super().__init__(
             Host(
@@ -96,17 +101,21 @@ class Server(ServerSide):
         )
         self._host.on_link_closed = self._link_closed
         self._room = room
+        self._relay = None if relay is None else GameRelay(relay)
+        self._ice_servers = ice_servers if callable(ice_servers) else tuple(ice_servers)
         self._make_signaling = partial(
             SignalingServer,
             limits=SignalingLimits(max_peers_per_room=self._host.max_players + SPARE_CALLERS),
             join_secret=join_secret,
             origins=origins,
             trust_proxies=trust_proxies,
-            ice_servers=ice_servers if callable(ice_servers) else tuple(ice_servers),
-            counts=lambda: {"players": len(self.players)},
+            ice_servers=self._ice_servers_for,
+            counts=self._counts,
         )
         with as_ours():
             self._make_signaling()
+            if not callable(self._ice_servers):
+                m.encode(m.IceServersRenewed(self._ice_servers))
             m.encode(m.Join(room, "server", "host"))
         self._asks_for_tokens = join_secret is not None
         self._signaling: SignalingServer | None = None
@@ -134,7 +143,8 @@ class Server(ServerSide):
         by ``wss://``. SIGTERM gives those who are there ``drain`` seconds to finish (see `drain`);
         a second signal ends the server at once.
 
-        Raises `OSError` if the port is taken, `UsageError` for files that cannot be used.
+        Raises `OSError` if the port is taken, or one that `Relay` names, `UsageError` for files
+        that cannot be used.
         """
         if not 0 <= drain <= MAX_DRAIN_SECONDS:
             raise UsageError(f"drain is 0 to {MAX_DRAIN_SECONDS:.0f} seconds, not {drain!r}")
@@ -151,8 +161,8 @@ class Server(ServerSide):
     ) -> None:
         """Begin to serve on the running event loop; `stop` ends it. See `run`.
 
-        Raises `OSError` if the port is taken, `UsageError` if it has been started already, or for
-        files that cannot be used. Cancelling it stops what had begun.
+        Raises `OSError` if the port is taken, or one that `Relay` names, `UsageError` if it has
+        been started already, or for files that cannot be used. Cancelling it stops what had begun.
         """
         if self._signaling is not None:
             raise UsageError("this server runs already")
@@ -168,12 +178,21 @@ class Server(ServerSide):
                 f"cannot serve on port {port} ({error.strerror}): does another server run there? "
                 "Stop it, or choose another port",
             ) from None
+        if self._relay is not None:
+            try:
+                await self._relay.start(host, signaling.port, tls)
+            except BaseException:
+                await signaling.stop()
+                raise
         self._signaling = signaling
         self._scheme, self._address = "ws" if tls is None else "wss", host or "127.0.0.1"
         self._host.is_draining = False
         self._member = member
         self._introductions = Introductions(
-            self._say, ice_servers=self._own_ice_servers, on_call=self._called
+            self._say,
+            ice_servers=self._own_ice_servers,
+            on_call=self._called,
+            on_answering=self._answering,
         )
         self._ticking = asyncio.create_task(self._tick_forever(), name="netcode ticks")
 
@@ -215,6 +234,8 @@ class Server(ServerSide):
         if self._partings:
             await asyncio.wait(self._partings)
         await signaling.stop()
+        if self._relay is not None:
+            await self._relay.stop()
         if not ticking.cancelled():
             ticking.result()
 
@@ -290,14 +311,35 @@ class Server(ServerSide):
         if self._member is not None:
             self._member.send(message)
 
+    def _ice_servers_for(self, name: str) -> Sequence[IceServer]:
+        """What a member is told. aiortc takes the first of each kind: the operator's, if any."""
+        return (
+            *self._given_to(name),
+            *(() if self._relay is None else self._relay.ice_servers(name)),
+        )
+
+    def _given_to(self, name: str) -> Sequence[IceServer]:
+        return self._ice_servers(name) if callable(self._ice_servers) else self._ice_servers
+
     def _own_ice_servers(self) -> Sequence[IceServer]:
-        """What the server itself uses for its next transport."""
+        """What the server itself uses for its next transport: not its own relay."""
         assert self._member is not None
         try:
-            return self._member.renew_ice_servers()
+            return told_at(self._given_to(self._member.id), None)
         except Exception:
             log.exception("the ice_servers function failed; the server goes on without")
             return ()
+
+    def _answering(self, transport: WebRtcTransport) -> None:
+        if self._relay is not None:
+            self._relay.let_through_to(transport)
+
+    def _counts(self) -> dict[str, int]:
+        """What ``/healthz`` tells besides signaling's own counts."""
+        counts = {"players": len(self.players)}
+        if self._relay is not None:
+            counts["allocations"] = self._relay.allocations
+        return counts
 
     def _called(self, peer: str) -> OnTransport:
         """A player calls, who is a member of the room at this moment: who that is, is known now.

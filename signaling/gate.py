@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 
 from signaling.addresses import THIS_MACHINE, Addresses, Proxies, address_of
 from signaling.errors import Refused
+from signaling.hosts import host_of
 from signaling.limits import SignalingLimits
 from signaling.messages import CODE_HEADER
 
@@ -157,6 +158,11 @@ class Visitor(ServerConnection):
     def __init__(self, gate: Gate, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._gate = gate
+
+    @property
+    def host(self) -> str | None:
+        """By which host it has reached this server, as `signaling.hosts` reads it."""
+        return host_of(self.request.headers.get_all("Host")) if self.request else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

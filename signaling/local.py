@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from signaling.errors import UsageError
+from signaling.hosts import told_at
 from signaling.messages import IceServer, Joined, PeerInfo, PeerMessage, encode
 from signaling.parcels import Incoming, encode_parcel
 
@@ -62,7 +63,7 @@ class LocalMember:
 
         Raises what the function for them raises.
         """
-        self.ice_servers = tuple(self._server._ice_servers_for(self.id))
+        self.ice_servers = told_at(self._server._ice_servers_for(self.id), None)
         return self.ice_servers
 
     def leave(self) -> None:

@@ -28,6 +28,7 @@ from websockets.typing import Origin
 from signaling.connection import Connection
 from signaling.errors import MessageError, Refused, TokenError, UsageError
 from signaling.gate import Gate, Visitor
+from signaling.hosts import LONGEST_HOST, told_at
 from signaling.limits import CLOSE_GRACE, Pace, SignalingLimits
 from signaling.listening import listen_everywhere
 from signaling.local import LocalMember
@@ -85,7 +86,10 @@ class SignalingServer:
             returns them, with credentials for the one whose name it is given: the token's subject,
             or the peer's id where there is none. It is called for each member when it joins and
             when it asks again, and for nobody who is refused. If it raises, that is logged, and
-            that newcomer alone is turned away.
+            that newcomer alone is turned away. ``{host}`` in a url, as in ``turn:{host}:3478``,
+            becomes the host by which the member has reached this server (the ``Host`` of its
+            request, IPv6 in brackets). Who named none, and members without a socket, are not told
+            such urls. A reverse proxy has to pass the header on.
         origins: if given, browsers are let in only from pages of these origins, such as
             ``"https://example.org"``. Programs, which send none, always are.
         trust_proxies: addresses or networks of reverse proxies, such as ``"10.0.0.5"``, whose
@@ -302,6 +306,7 @@ class SignalingServer:
             raise
         (_, joined), *announcements = deliveries
         assert isinstance(joined, Joined)  # what Rooms.join promises; for the type checker
+        joined = replace(joined, ice_servers=told_at(joined.ice_servers, None))
         member = LocalMember(self, joined, deliver)
         self._members[peer_id] = member
         self._deliver(announcements)
@@ -315,10 +320,13 @@ class SignalingServer:
     # --- one connection ---
 
     def _ice_servers_for(self, subject: str) -> Sequence[IceServer]:
-        """Return what a member is told. Raises `UsageError` if that could not be sent."""
+        """Return what a member is told, by whichever host.
+
+        Raises `UsageError` if that could not be sent.
+        """
         given = self._ice_servers
         servers = tuple(given(subject) if callable(given) else given)
-        encode(IceServersRenewed(servers))
+        encode(IceServersRenewed(told_at(servers, LONGEST_HOST)))
         return servers
 
     async def _handle(self, socket: ServerConnection) -> None:
@@ -408,6 +416,10 @@ class SignalingServer:
                 before.end(CloseCode.POLICY_VIOLATION, "displaced: its token was used again")
         subject = None if claims is None else claims.subject
         connection.peer_id, deliveries = self._rooms.join(join, subject=subject)
+        (peer_id, joined), *announcements = deliveries
+        assert isinstance(joined, Joined)  # what Rooms.join promises; for the type checker
+        servers = told_at(joined.ice_servers, connection.socket.host)
+        deliveries = [(peer_id, replace(joined, ice_servers=servers)), *announcements]
         connection.claims = claims
         if claims is not None:
             self._seats[claims.id] = connection
@@ -428,10 +440,11 @@ class SignalingServer:
 
     def _renew(self, connection: Connection, peer_id: str) -> None:
         try:
-            servers = tuple(self._ice_servers_for(connection.subject or peer_id))
+            servers = self._ice_servers_for(connection.subject or peer_id)
         except Exception:
             log.exception("the ice_servers function failed; the member keeps what it has")
             raise Refused("no_ice_servers", "there are no new credentials: try later") from None
+        servers = told_at(servers, connection.socket.host)
         self._deliver([(peer_id, IceServersRenewed(servers))])
 
     def _leave(self, member: Connection, reason: str) -> None:

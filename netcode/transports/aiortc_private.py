@@ -135,6 +135,17 @@ class Internals:
         local, remote = pair.local_candidate, pair.remote_candidate
         return f"{local.type}-{remote.type} {local.transport} {remote.host}"
 
+    def rung(self) -> str | None:
+        """Which way the pair in use goes, as `WebRtcTransport.rung`; None while there is none."""
+        pair = self._connection._nominated.get(COMPONENT)
+        if pair is None:
+            return None
+        if pair.local_candidate.type == "relay":
+            return "turn_tcp" if self._connection.turn_transport == "tcp" else "turn_udp"
+        # What is found by its packets before it is told of is told of later, and aioice then
+        # gives it the type that it was told of with.
+        return "turn_udp" if pair.remote_candidate.type == "relay" else "direct"
+
     # Retransmission
 
     def set_retransmission_timeout(self, *, initial: float, minimum: float) -> None:
@@ -167,12 +178,20 @@ class Internals:
         """Offer this machine's loopback addresses if it has no others.
 
         aioice never does, so two programs on a machine without any network would not meet.
-        Also shortens the wait for STUN and TURN servers to `GATHERING_TIMEOUT`.
         """
         gather = self._connection.get_component_candidates
 
         async def get_component_candidates(component: int, addresses: list[str]) -> Any:
-            return await gather(component, addresses or list(LOOPBACK), timeout=GATHERING_TIMEOUT)
+            return await gather(component, addresses or list(LOOPBACK))
+
+        self._connection.get_component_candidates = get_component_candidates
+
+    def shorten_gathering(self) -> None:
+        """Wait for STUN and TURN servers no longer than `GATHERING_TIMEOUT`."""
+        gather = self._connection.get_component_candidates
+
+        async def get_component_candidates(component: int, addresses: list[str]) -> Any:
+            return await gather(component, addresses, timeout=GATHERING_TIMEOUT)
 
         self._connection.get_component_candidates = get_component_candidates
 

@@ -74,9 +74,10 @@ class WebRtcTransport:
     """One end of a WebRTC connection; create it on the running event loop it will live on.
 
     ``ice_servers`` help to find a path through NATs; without any, only this machine's own
-    addresses are offered (its loopback addresses, if it has no others). ``filters`` make bad
-    weather below the encryption. ``peer_is_browser`` sets retransmission for an end that
-    delays its acknowledgements.
+    addresses are offered (its loopback addresses, if it has no others). With ``relay_only``, the
+    TURN server among them is all that is used: no address of this machine is opened, asked for or
+    told to the other end. ``filters`` make bad weather below the encryption. ``peer_is_browser``
+    sets retransmission for an end that delays its acknowledgements.
 
     Every transport that was created must be closed, also if it never opened. Raises
     `UsageError` for a malformed server URL and outside of an event loop.
@@ -88,6 +89,7 @@ class WebRtcTransport:
         self,
         *,
         ice_servers: Sequence[IceServer] = (),
+        relay_only: bool = False,
         filters: DatagramFilters | None = None,
         peer_is_browser: bool = False,
     ) -> None:
@@ -97,12 +99,15 @@ class WebRtcTransport:
             raise UsageError("create a WebRtcTransport inside a coroutine") from None
         self.stats = TransportStats()
         self._listener = Listener(self.stats)
-        self._pc, self._channels = create_connection(ice_servers)
+        self._pc, self._channels = create_connection(ice_servers, relay_only=relay_only)
+        self._relay_only = relay_only
         self._listen_to_aiortc()
         self._internals = self._prepare(filters, peer_is_browser)
 
         self._phase = "new"
         self._described = False
+        self._local_addresses: list[tuple[str, int]] = []
+        self._rung = ""
         self._steps: set[asyncio.Task[Any]] = set()
         self._candidates = 0
         self._named_candidates = 0
@@ -261,6 +266,29 @@ class WebRtcTransport:
         the other end's address, as ``"host-relay udp 203.0.113.7"``; ``""`` while unknown."""
         return self._internals.path() if self._internals else ""
 
+    @property
+    def rung(self) -> str:
+        """How packets go: ``"direct"``; ``"turn_udp"``, by a relay, and over UDP from here to it;
+        ``"turn_tcp"``, over TCP or TLS from here to it.
+
+        A relay that only the other end uses counts as ``"turn_udp"``: this end talks UDP, and the
+        rest of the way is not seen from here. Afterwards, it is what it was last. On an unknown
+        release of aiortc, what is not ``relay_only`` is taken to be direct. Raises `UsageError`
+        before `wait_open`.
+        """
+        if self._lanes_open < len(Lane):
+            raise UsageError("the transport is not open yet: await wait_open() first")
+        if self._ended is None:
+            self._rung = self._rung_now()
+        return self._rung
+
+    def local_addresses(self) -> list[tuple[str, int]]:
+        """The addresses and UDP ports of this machine that were opened for it, once described.
+
+        Empty before that, and with ``relay_only``. It is the same after closing.
+        """
+        return self._local_addresses.copy()
+
     # Setting up
 
     def _prepare(
@@ -275,7 +303,9 @@ class WebRtcTransport:
                 )
             return None
         internals.own_connecting(self._connecting_failed)
-        internals.gather_loopback()
+        internals.shorten_gathering()
+        if not self._relay_only:
+            internals.gather_loopback()
         internals.set_retransmission_timeout(
             initial=INITIAL_RETRANSMISSION_TIMEOUT,
             minimum=MIN_RETRANSMISSION_TIMEOUT_BROWSER
@@ -313,16 +343,25 @@ class WebRtcTransport:
             task.exception()  # Read, so that asyncio does not report it if the caller has gone.
 
     async def _make_offer(self) -> str:
-        await self._pc.setLocalDescription()
-        return self._pc.localDescription.sdp
+        return await self._gather()
 
     async def _make_answer(self, description: RTCSessionDescription, trickle: bool) -> str:
         # The end of candidates must come after gathering: aioice gathers nothing for a
         # component of which the other end has no candidate.
         await self._describe(description, trickle=True)
-        await self._pc.setLocalDescription()
+        sdp = await self._gather()
         if not trickle:
             await self._pc.addIceCandidate(None)
+        return sdp
+
+    async def _gather(self) -> str:
+        await self._pc.setLocalDescription()
+        sctp = self._pc.sctp
+        assert sctp is not None  # there are channels from the beginning
+        found = sctp.transport.transport.iceGatherer.getLocalCandidates()
+        self._local_addresses = [(each.ip, each.port) for each in found if each.type == "host"]
+        if not found and self._ended is None:
+            raise Unreachable("there is no address to offer: no relay has given one")
         return self._pc.localDescription.sdp
 
     async def _describe(self, description: RTCSessionDescription, trickle: bool) -> None:
@@ -378,6 +417,10 @@ class WebRtcTransport:
         logger.error("connecting failed inside aiortc", exc_info=error)
         self._end(f"connecting failed: {error!r}")
 
+    def _rung_now(self) -> str:
+        rung = self._internals.rung() if self._internals else None
+        return rung or ("turn_udp" if self._relay_only else "direct")
+
     def _count_dropped(self) -> None:
         self.stats.dropped += 1
 
@@ -387,6 +430,8 @@ class WebRtcTransport:
         if self._ended is not None:
             return
         self._progress_at_end = self._progress()
+        if self._lanes_open == len(Lane):
+            self._rung = self._rung_now()
         self._ended = reason
         self._settled.set()
         self._finished.set()

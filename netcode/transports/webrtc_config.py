@@ -10,6 +10,7 @@ from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
 )
 
@@ -32,11 +33,12 @@ class IceServer:
 
 
 def create_connection(
-    servers: Sequence[IceServer],
+    servers: Sequence[IceServer], *, relay_only: bool = False
 ) -> tuple[RTCPeerConnection, tuple[RTCDataChannel, ...]]:
     """A peer connection with its lanes as channels, in the order of their numbers.
 
-    Raises `UsageError` if a server's URL cannot be read.
+    With ``relay_only`` it opens no address of this machine and names none. Raises `UsageError`
+    if a server's URL cannot be read.
     """
     _warn_of_slow_checksums()
     configuration = RTCConfiguration(
@@ -50,6 +52,9 @@ def create_connection(
             for server in servers
         ],
         bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
+        iceTransportPolicy=(
+            RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
+        ),
     )
     pc = RTCPeerConnection(configuration)
     try:

@@ -38,8 +38,8 @@ class RelayPorts:
     """All sockets towards peers of one server.
 
     Args:
-        hosts: the addresses to bind to, the first of a family counts; empty: whichever address
-            of this machine faces the client.
+        hosts: the addresses to bind to, the first of a family counts (``::1`` stands for
+            127.0.0.1 as well); empty: whichever address of this machine faces the client.
         external: what to tell peers instead, where a router translates addresses one to one.
         ports: the ports to use, or None for whatever is free.
     """
@@ -101,7 +101,7 @@ class RelayPorts:
 
     def _host_towards(self, client: Client, family: Family) -> str | None:
         if self._hosts:
-            return self._hosts.get(family)
+            return self._hosts.get(family) or self._other_loopback(family)
         is_local = ip_address(client.host).is_loopback
         if family_of(client.host) is family and not is_local:
             return local_address_towards(client.host, family)
@@ -110,6 +110,14 @@ class RelayPorts:
         if host is None and is_local and family_of(client.host) is family:
             return client.host
         return host
+
+    def _other_loopback(self, family: Family) -> str | None:
+        """Return 127.0.0.1 where all clients are on this machine and come by ``::1``.
+
+        aioice asks for no family, which means IPv4 (RFC 8656, 7.2), whichever it comes by itself.
+        """
+        is_local = all(ip_address(host).is_loopback for host in self._hosts.values())
+        return "127.0.0.1" if is_local and family is Family.IPV4 else None
 
 
 class _Port(asyncio.DatagramProtocol):

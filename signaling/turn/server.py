@@ -4,7 +4,8 @@
     async with TurnServer(Credentials(secret)) as turn:
         tell(turn.ice_server("example.org", secret.issue("ada", time.time())))
 
-UDP and TCP share a port; TLS has another. It all runs on one event loop, without threads.
+UDP and TCP share a port, TLS has another; TCP and TLS can be left out. It all runs on one event
+loop, without threads.
 """
 
 import asyncio
@@ -84,12 +85,14 @@ class TurnServer:
         self._timer: asyncio.TimerHandle | None = None
         self._sweeps = 0
         self._port = self._tls_port = 0
+        self._has_tcp = True
 
     async def start(
         self,
         hosts: Sequence[str] = (),
         port: int = PORT,
         *,
+        tcp: bool = True,
         tls_port: int = TLS_PORT,
         ssl: ssl.SSLContext | None = None,
     ) -> None:
@@ -97,8 +100,11 @@ class TurnServer:
 
         Args:
             hosts: IP addresses of this machine; without any, all of them. Relayed addresses are
-                on the first of each family; without any, on the one that faces the client.
+                on the first of each family; without any (``"0.0.0.0"`` and ``"::"`` are none), on
+                the one that faces the client.
             port: for UDP and TCP; 0 takes a free one.
+            tcp: False to listen for UDP only on that port, as where TCP on it is taken by the
+                program around.
             tls_port: for TLS; 0 takes a free one.
 
         Raises:
@@ -110,11 +116,12 @@ class TurnServer:
         hosts = [_address(host) for host in hosts]
         loop = asyncio.get_running_loop()
         ports = RelayPorts(
-            hosts,
+            [host for host in hosts if not ip_address(host).is_unspecified],
             self._external_ips,
             self._relay_ports,
             lambda relayed, peer, data: relay.receive_from_peer(relayed, peer, data, loop.time()),
         )
+        self._has_tcp = tcp
         self._sockets = sockets = Sockets(self._limits, ports)
         self._relay = sockets.relay = relay = Relay(
             sockets,
@@ -128,7 +135,7 @@ class TurnServer:
         )
         try:
             self._sweep()
-            self._port = await sockets.listen(hosts, port)
+            self._port = await sockets.listen(hosts, port, tcp=tcp)
             if ssl is not None:
                 self._tls_port = await sockets.listen_tls(hosts, tls_port, ssl)
         except BaseException:
@@ -164,7 +171,10 @@ class TurnServer:
 
     @property
     def port(self) -> int:
-        """The port for UDP and TCP. Raises `UsageError` while it does not run."""
+        """The port for UDP, and for TCP unless that is left out.
+
+        Raises `UsageError` while it does not run.
+        """
         if not self._port:
             raise UsageError("this server does not listen: start() it first")
         return self._port
@@ -188,10 +198,12 @@ class TurnServer:
         """Return what a client needs to know to use this relay.
 
         ``host`` is the name or the address by which clients reach it; for TLS it must be one that
-        the certificate is for. The first url is the best: clients take the first that they can.
+        the certificate is for. `SignalingServer` puts the right one for each client in the place
+        of ``"{host}"``. The first url is the best: clients take the first that they can.
         """
         bracketed = f"[{host}]" if ":" in host else host
-        urls = [f"turn:{bracketed}:{self.port}?transport={each}" for each in ("udp", "tcp")]
+        ways = ("udp", "tcp") if self._has_tcp else ("udp",)
+        urls = [f"turn:{bracketed}:{self.port}?transport={each}" for each in ways]
         if self.tls_port is not None:
             urls.append(f"turns:{bracketed}:{self.tls_port}?transport=tcp")
         return IceServer(tuple(urls), credential.username, credential.password)

@@ -43,9 +43,9 @@ class Sockets:
         self._listeners: list[asyncio.Server] = []
         self._connections: dict[int, StreamConnection] = {}
 
-    async def listen(self, hosts: Sequence[str], port: int) -> int:
-        """Listen on UDP and TCP, and return the port. Raises `OSError`."""
-        bound = _bind_all(hosts, port, (DATAGRAMS, STREAMS))
+    async def listen(self, hosts: Sequence[str], port: int, *, tcp: bool = True) -> int:
+        """Listen on UDP, and on TCP unless told otherwise; return the port. Raises `OSError`."""
+        bound = _bind_all(hosts, port, (DATAGRAMS, STREAMS) if tcp else (DATAGRAMS,))
         port = int(bound[0].getsockname()[1])
         for each in bound:
             if each.type is DATAGRAMS:

@@ -25,6 +25,7 @@ from tests.integration.turn_lab import (
     close,
     echoes,
     exchange,
+    has_ipv6,
     ice_server,
     nothing_left,
     relay,
@@ -327,6 +328,43 @@ async def test_on_every_address_by_default() -> None:
         await server.stop()
 
 
+async def test_the_address_of_everywhere_is_told_to_nobody() -> None:
+    async with nothing_left():
+        server = TurnServer(Credentials(TurnSecret(SECRET)))
+        await server.start(["0.0.0.0"], 0)
+        async with client(server) as (opened, _):
+            assert opened.get_extra_info("sockname")[0] != "0.0.0.0"
+        await server.stop()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+async def test_a_client_by_the_loopback_of_ipv6_gets_the_ipv4_that_it_asks_for() -> None:
+    async with relay(hosts=["::1"]) as server:
+        credential = TurnSecret(SECRET).issue("ada", time.time())
+        opened, _ = await turn.create_turn_endpoint(
+            Received, ("::1", server.port), credential.username, credential.password
+        )
+        assert opened.get_extra_info("sockname")[0] == HOST
+        opened.close()
+        await opened._TurnTransport__close_task
+
+
+async def test_tcp_is_left_to_the_program_around() -> None:
+    async with nothing_left():
+        server = TurnServer(Credentials(TurnSecret(SECRET)))
+        with socket.create_server((HOST, 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(OSError, match=r"in use|Only one usage"):
+                await server.start([HOST], port)
+            await server.start([HOST], port, tcp=False)
+            assert server.port == port
+            (url,) = server.ice_server("{host}", Credential("u", "p")).urls
+            assert url == f"turn:{{host}}:{port}?transport=udp"
+            async with client(server):
+                assert server.allocations == 1
+        await server.stop()
+
+
 async def test_what_a_client_is_told() -> None:
     async with relay() as server:
         told = server.ice_server("example.org", Credential("u", "p"))
@@ -345,7 +383,7 @@ async def test_misuse_is_refused_at_once() -> None:
         with pytest.raises(UsageError, match="runs already"):
             await server.start([HOST], 0)
         other = TurnServer(credentials)
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(OSError, match=r"in use|Only one usage"):
             await other.start([HOST], server.port)
         with pytest.raises(UsageError, match="no IP address"):
             await other.start(["localhost"], 0)

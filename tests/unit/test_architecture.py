@@ -30,6 +30,7 @@ FLOORS = (
     ("netcode.core",),
     ("netcode.transports",),
     ("netcode.introductions", "netcode.switching", "netcode.testing"),
+    ("netcode.relay",),
     ("netcode.server", "netcode.mesh"),
     ("netcode.client",),
     ("netcode",),
@@ -56,6 +57,7 @@ else."""
 
 PURE_SIGNALING = (
     "credentials",
+    "hosts",
     "limits",
     "messages",
     "outgoing",

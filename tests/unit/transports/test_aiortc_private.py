@@ -169,7 +169,9 @@ async def test_loopback_is_offered_only_without_other_addresses(
         return []
 
     connection.get_component_candidates = gather
-    Internals(pc).gather_loopback()
+    internals = Internals(pc)
+    internals.shorten_gathering()
+    internals.gather_loopback()
     await connection.get_component_candidates(component=1, addresses=addresses)
     assert asked == [(gathered, aiortc_private.GATHERING_TIMEOUT)]
 
