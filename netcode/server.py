@@ -12,14 +12,15 @@ from typing import Self
 from netcode.core.host import MAX_REWIND, Host
 from netcode.core.join import MAX_DRAIN_SECONDS, Identity
 from netcode.core.server_side import ServerSide
+from netcode.doors import as_ours
 from netcode.errors import UsageError
-from netcode.introductions import Introductions, OnTransport, as_ours, part
+from netcode.introductions import Introductions, OnTransport, part
 from netcode.link.link import Link
 from netcode.protocol import Protocol
 from netcode.sync.budget import Budget
 from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
-from netcode.transports.webrtc import WebRtcTransport
+from netcode.transports.base import Transport
 from signaling import IceServer, Incoming, LocalMember, SignalingLimits, SignalingServer
 from signaling import messages as m
 from signaling.stopping import Signals, first_of
@@ -173,7 +174,10 @@ class Server(ServerSide):
         self._host.is_draining = False
         self._member = member
         self._introductions = Introductions(
-            self._say, ice_servers=self._own_ice_servers, on_call=self._called
+            self._say,
+            send_to=self._send_to,
+            ice_servers=self._own_ice_servers,
+            on_call=self._called,
         )
         self._ticking = asyncio.create_task(self._tick_forever(), name="netcode ticks")
 
@@ -214,6 +218,7 @@ class Server(ServerSide):
         await self._introductions.close()
         if self._partings:
             await asyncio.wait(self._partings)
+        await self._introductions.hang_up()
         await signaling.stop()
         if not ticking.cancelled():
             ticking.result()
@@ -290,6 +295,10 @@ class Server(ServerSide):
         if self._member is not None:
             self._member.send(message)
 
+    async def _send_to(self, peer: str, data: bytes) -> None:
+        if self._member is not None:
+            self._member.send_to(peer, data)
+
     def _own_ice_servers(self) -> Sequence[IceServer]:
         """What the server itself uses for its next transport."""
         assert self._member is not None
@@ -311,7 +320,7 @@ class Server(ServerSide):
             identity = Identity(claims.name, claims.subject, claims.id)
         return lambda transport: self._met(identity, transport)
 
-    def _met(self, identity: Identity | None, transport: WebRtcTransport) -> None:
+    def _met(self, identity: Identity | None, transport: Transport) -> None:
         if self._signaling is None or (identity is None and self._asks_for_tokens):
             self._part(transport)  # stopping, or a caller whom signaling has not checked
         elif self._host.waiting >= MAX_WAITING:
@@ -321,11 +330,10 @@ class Server(ServerSide):
             self._host.attach(transport, identity)
 
     def _link_closed(self, link: Link) -> None:
-        assert isinstance(link.transport, WebRtcTransport)
         self._somebody_went.set()
         self._part(link.transport)
 
-    def _part(self, transport: WebRtcTransport) -> None:
+    def _part(self, transport: Transport) -> None:
         parting = asyncio.create_task(part(transport), name="netcode parting")
         self._partings.add(parting)
         parting.add_done_callback(self._partings.discard)

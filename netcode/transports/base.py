@@ -91,6 +91,10 @@ class Transport(Protocol):
         bulk only while this is small, so that state never queues behind it.
         """
 
+    def path(self) -> str:
+        """The way packets take, for people; ``""`` while unknown."""
+        ...
+
     async def drain(self, timeout: float) -> bool:
         """Wait until all that was sent is acknowledged, at most ``timeout`` seconds.
 
