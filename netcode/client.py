@@ -17,21 +17,22 @@ from netcode.core.guest import INPUT_RATE, Guest
 from netcode.core.messaging import Reply
 from netcode.core.stats import NetworkStats
 from netcode.declarations import Input, Message
+from netcode.doors import Enter, door
 from netcode.errors import (
     Disconnected,
     NetcodeError,
     Unreachable,
     UsageError,
 )
-from netcode.introductions import Enter, Introductions, door, part
+from netcode.introductions import Introductions, part
 from netcode.link.link import Link
 from netcode.protocol import Protocol
 from netcode.server import GAME_ROOM
 from netcode.switching import prompt_switching
+from netcode.transports.base import Transport
 from netcode.transports.conditioner import Conditioner
 from netcode.transports.link_model import Conditions
 from netcode.transports.link_model import conditions as conditions_of
-from netcode.transports.webrtc import WebRtcTransport
 
 JOIN_TIMEOUT = 15.0
 """Seconds from `connect` to being in the game, or to an error that says what is wrong."""
@@ -115,7 +116,7 @@ class Client(ClientSide):
         self._leaving = False
         super().__init__(Guest(protocol, name, time.monotonic, self._wake, input_rate))
         self._guest.on_state_change = self._state_changed
-        self._transport: WebRtcTransport | None = None
+        self._transport: Transport | None = None
         self.conditions = conditions
 
     # -- the game ----------------------------------------------------------------------------
@@ -281,7 +282,7 @@ class Client(ClientSide):
         link = self._guest.attach(transport)
         await self._pump(link)
 
-    async def _meet(self) -> WebRtcTransport:
+    async def _meet(self) -> Transport:
         """From the URL to an open transport. Raises a `JoinError` that says what went wrong."""
         member = await self._enter(name=self._guest.name or "player", timeout=self._timeout)
         self._conditioner = Conditioner(seed=random.getrandbits(32))
@@ -299,7 +300,7 @@ class Client(ClientSide):
                     "start the game's server there"
                 )
             # Kept at once: whatever happens from here on, `_run` closes it.
-            self._transport = await introductions.call(member.host)
+            self._transport = await introductions.call(member.host, rung=None)
             return self._transport
         except signaling.ConnectionLost as error:
             raise Unreachable(f"{self._url} hung up: {error}") from None
@@ -312,9 +313,11 @@ class Client(ClientSide):
     async def _listen(
         self, member: signaling.SignalingClient, introductions: Introductions
     ) -> None:
-        with suppress(signaling.ConnectionLost):  # the call under way ends by its own timeout
+        try:
             async for message in member:
                 introductions.take(message)
+        except signaling.ConnectionLost:
+            await introductions.hang_up()
 
     async def _pump(self, link: Link) -> None:
         deadline = time.monotonic() + self._timeout

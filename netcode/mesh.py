@@ -13,15 +13,16 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import signaling
+from netcode.doors import Enter, door
 from netcode.errors import Disconnected, SendQueueFull, Unreachable, UsageError
-from netcode.introductions import Enter, Introductions, door, part
+from netcode.introductions import Introductions, part
 from netcode.link.delivery import Delivery
 from netcode.link.link import Link
 from netcode.link.session import Channel, Session
+from netcode.transports.base import Transport
 from netcode.transports.conditioner import Conditioner
 from netcode.transports.link_model import Conditions
 from netcode.transports.link_model import conditions as conditions_of
-from netcode.transports.webrtc import WebRtcTransport
 
 log = logging.getLogger("netcode")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,7 +69,7 @@ def join_mesh(
 class MeshPeer:
     """Somebody else in the room."""
 
-    def __init__(self, peer_id: str, name: str, transport: WebRtcTransport) -> None:
+    def __init__(self, peer_id: str, name: str, transport: Transport) -> None:
         self.id = peer_id
         """As given by the signaling server."""
         self.name = name
@@ -183,6 +184,7 @@ class Mesh:
         self._member: signaling.SignalingClient | None = None
         self._introductions: Introductions | None = None
         self._conditioners: list[Conditioner] = []
+        self._listening: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._partings: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -237,8 +239,13 @@ class Mesh:
             await asyncio.wait(self._tasks)
         if self._introductions is not None:
             await self._introductions.close()
-        if self._partings:
+        if self._partings:  # which may still hear something through signaling
             await asyncio.wait(self._partings)
+        if self._introductions is not None:
+            await self._introductions.hang_up()
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait([self._listening])
         for conditioner in self._conditioners:
             conditioner.close()
         if self._member is not None:
@@ -270,12 +277,13 @@ class Mesh:
         self._names.update(member.peers)
         self._introductions = Introductions(
             member.send,
+            send_to=member.send_to,
             ice_servers=lambda: member.ice_servers,
             filters=self._filters,
             on_call=lambda peer: partial(self._met, peer),
         )
         present = list(member.peers)
-        self._keep(self._listen(member, self._introductions))
+        self._listening = asyncio.create_task(self._listen(member, self._introductions))
         self._keep(self._pump())
         await asyncio.gather(*(self._call(self._introductions, peer) for peer in present))
 
@@ -284,7 +292,7 @@ class Mesh:
             if self._member is None or peer not in self._member.peers:
                 return  # left in the meantime
             try:
-                self._met(peer, await introductions.call(peer))
+                self._met(peer, await introductions.call(peer, rung=None))
                 return
             except (Unreachable, signaling.ConnectionLost) as error:
                 log.warning("peer %s, attempt %d: %s", self._names.get(peer), attempt + 1, error)
@@ -305,6 +313,7 @@ class Mesh:
         except signaling.ConnectionLost as error:
             # Who is connected stays so; only newcomers cannot be met any more.
             log.warning("the signaling server is gone: %s", error)
+            await introductions.hang_up()
 
     def _filters(self) -> Conditioner | None:
         if self._weather is None:
@@ -312,7 +321,7 @@ class Mesh:
         self._conditioners.append(Conditioner(self._weather, seed=random.getrandbits(32)))
         return self._conditioners[-1]
 
-    def _met(self, peer_id: str, transport: WebRtcTransport) -> None:
+    def _met(self, peer_id: str, transport: Transport) -> None:
         if self.has_left or peer_id in self.peers:
             self._part(transport)
             return
@@ -356,7 +365,7 @@ class Mesh:
             except Exception:
                 log.exception("the handler %s raised", getattr(handler, "__name__", handler))
 
-    def _part(self, transport: WebRtcTransport) -> None:
+    def _part(self, transport: Transport) -> None:
         parting = asyncio.create_task(part(transport), name="netcode parting")
         self._partings.add(parting)
         parting.add_done_callback(self._partings.discard)

@@ -16,8 +16,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from netcode.doors import as_ours
 from netcode.errors import UsageError
-from netcode.introductions import as_ours
 from netcode.transports.webrtc import WebRtcTransport
 from signaling import Credentials, IceServer, TurnSecret
 from signaling.hosts import PLACE, host_of

@@ -12,15 +12,16 @@ from typing import Self
 from netcode.core.host import MAX_REWIND, Host
 from netcode.core.join import MAX_DRAIN_SECONDS, Identity
 from netcode.core.server_side import ServerSide
+from netcode.doors import as_ours
 from netcode.errors import UsageError
-from netcode.introductions import Introductions, OnTransport, as_ours, part
+from netcode.introductions import Introductions, OnTransport, part
 from netcode.link.link import Link
 from netcode.protocol import Protocol
 from netcode.relay import DEFAULT_RELAY, GameRelay, Relay
 from netcode.sync.budget import Budget
 from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
-from netcode.transports.webrtc import WebRtcTransport
+from netcode.transports.base import Transport
 from signaling import IceServer, Incoming, LocalMember, SignalingLimits, SignalingServer
 from signaling import messages as m
 from signaling.hosts import told_at
@@ -190,6 +191,7 @@ class Server(ServerSide):
         self._member = member
         self._introductions = Introductions(
             self._say,
+            send_to=self._send_to,
             ice_servers=self._own_ice_servers,
             on_call=self._called,
             on_answering=self._answering,
@@ -233,6 +235,7 @@ class Server(ServerSide):
         await self._introductions.close()
         if self._partings:
             await asyncio.wait(self._partings)
+        await self._introductions.hang_up()
         await signaling.stop()
         if self._relay is not None:
             await self._relay.stop()
@@ -311,6 +314,10 @@ class Server(ServerSide):
         if self._member is not None:
             self._member.send(message)
 
+    async def _send_to(self, peer: str, data: bytes) -> None:
+        if self._member is not None:
+            self._member.send_to(peer, data)
+
     def _ice_servers_for(self, name: str) -> Sequence[IceServer]:
         """What a member is told. aiortc takes the first of each kind: the operator's, if any."""
         return (
@@ -353,7 +360,7 @@ class Server(ServerSide):
             identity = Identity(claims.name, claims.subject, claims.id)
         return lambda transport: self._met(identity, transport)
 
-    def _met(self, identity: Identity | None, transport: WebRtcTransport) -> None:
+    def _met(self, identity: Identity | None, transport: Transport) -> None:
         if self._signaling is None or (identity is None and self._asks_for_tokens):
             self._part(transport)  # stopping, or a caller whom signaling has not checked
         elif self._host.waiting >= MAX_WAITING:
@@ -363,11 +370,10 @@ class Server(ServerSide):
             self._host.attach(transport, identity)
 
     def _link_closed(self, link: Link) -> None:
-        assert isinstance(link.transport, WebRtcTransport)
         self._somebody_went.set()
         self._part(link.transport)
 
-    def _part(self, transport: WebRtcTransport) -> None:
+    def _part(self, transport: Transport) -> None:
         parting = asyncio.create_task(part(transport), name="netcode parting")
         self._partings.add(parting)
         parting.add_done_callback(self._partings.discard)

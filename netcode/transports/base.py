@@ -56,13 +56,16 @@ class TransportStats:
     messages_received: int = 0
     dropped: int = 0
     """Arrived messages thrown away because they were malformed or nobody listened."""
+    given_up: int = 0
+    """Messages of lanes that may lose some, which were not sent since they would have been late.
+    Only a transport that keeps what is handed over counts them, others lose them on the way."""
 
 
 class Transport(Protocol):
     """An open link's bytes. Every method is called on the thread that runs its event loop."""
 
     kind: str
-    """What this is, for people: ``"webrtc"``, ``"loopback"``."""
+    """What this is, for people: ``"webrtc"``, ``"websocket"``, ``"loopback"``."""
 
     stats: TransportStats
 
@@ -87,6 +90,18 @@ class Transport(Protocol):
         Counts what waits in the transport's queue and what is in flight. The link hands over
         bulk only while this is small, so that state never queues behind it.
         """
+
+    def path(self) -> str:
+        """The way packets take, for people; ``""`` while unknown."""
+        ...
+
+    async def drain(self, timeout: float) -> bool:
+        """Wait until all that was sent is acknowledged, at most ``timeout`` seconds.
+
+        True if it is; False if time was up or the connection has ended. Unreliable messages
+        are waited for until they have arrived or are given up.
+        """
+        ...
 
     def close(self) -> None:
         """Close at once; what is in flight may be lost. Idempotent, also after a failure."""

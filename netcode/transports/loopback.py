@@ -134,6 +134,15 @@ class LoopbackTransport:
         back), or that have not been given up."""
         return self._way.backlog
 
+    def path(self) -> str:
+        """See `Transport.path`."""
+        return "in memory"
+
+    async def drain(self, timeout: float) -> bool:
+        """Whether all that was sent is acknowledged, without a wait: only `LoopbackWire.advance`
+        moves anything."""
+        return self._closed_because is None and not self.backlog()
+
     def close(self) -> None:
         """Close this end now, and the other one when word of it gets there. Idempotent.
 

@@ -29,7 +29,7 @@ FLOORS = (
     ("netcode.link",),
     ("netcode.core",),
     ("netcode.transports",),
-    ("netcode.introductions", "netcode.switching", "netcode.testing"),
+    ("netcode.doors", "netcode.introductions", "netcode.switching", "netcode.testing"),
     ("netcode.relay",),
     ("netcode.server", "netcode.mesh"),
     ("netcode.client",),
