@@ -22,6 +22,7 @@ from netcode.sync.budget import Budget
 from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
 from netcode.transports.base import Transport
+from netcode.transports.webrtc import WebRtcTransport
 from signaling import IceServer, Incoming, LocalMember, SignalingLimits, SignalingServer
 from signaling import messages as m
 from signaling.hosts import told_at

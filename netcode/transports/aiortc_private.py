@@ -1,4 +1,4 @@
-"""Everything that reaches past the public names of aiortc and aioice, and nothing else.
+"""All that reaches past the public names of aiortc and aioice; the way in for what does.
 
 Some of what a game needs has no public name there: the retransmission timeout, what is in
 flight, the round-trip time, the datagrams below DTLS, and bounds on what the other end may
@@ -6,11 +6,13 @@ make this one allocate. `internals` gives access to these for one peer connectio
 installed releases are ones this module was written against; otherwise it says so once and
 returns None, and the transport carries on with what aiortc does by itself.
 
-Nothing global is patched: every hook is an attribute of one connection's own objects.
+What concerns ICE alone is in `gathering`, `path_finding` and `turn_client`. Nothing global is
+patched: every hook is an attribute of one connection's own objects.
 """
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Container, Coroutine
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +27,11 @@ from aiortc.rtcsctptransport import (
 )
 from OpenSSL import SSL
 
+from netcode.transports.gathering import Gathering
+from netcode.transports.path_finding import RelaysLast, be_patient
+from netcode.transports.turn_client import TurnServer
+from netcode.transports.webrtc_config import Chosen
+
 if TYPE_CHECKING:
     from netcode.transports.webrtc import DatagramFilters
 
@@ -36,12 +43,6 @@ COMPONENT = 1
 
 MAX_RETRANSMISSION_TIMEOUT = 3.0
 """Where the back-off stops, in seconds: after as long, a silent peer is given up anyway."""
-
-GATHERING_TIMEOUT = 3.0
-"""Seconds that STUN and TURN servers have to answer before the offer leaves without them:
-three tries of a STUN request (0.5 s, doubling), where aioice would wait 5 s."""
-
-LOOPBACK = ("127.0.0.1", "::1")
 
 MAX_WAITING_DATAGRAMS = 4_096
 """Received datagrams that wait for DTLS: half a second of more than Python can process."""
@@ -103,6 +104,7 @@ class Internals:
         self._ice: Any = self._sctp.transport.transport
         self._connection: Any = self._ice._connection
         self._connecting: set[asyncio.Task[None]] = set()
+        self._turn_way = "udp"
 
     # What is measured
 
@@ -141,7 +143,7 @@ class Internals:
         if pair is None:
             return None
         if pair.local_candidate.type == "relay":
-            return "turn_tcp" if self._connection.turn_transport == "tcp" else "turn_udp"
+            return "turn_tcp" if self._turn_way == "tcp" else "turn_udp"
         # What is found by its packets before it is told of is told of later, and aioice then
         # gives it the type that it was told of with.
         return "turn_udp" if pair.remote_candidate.type == "relay" else "direct"
@@ -174,26 +176,27 @@ class Internals:
 
     # Addresses and datagrams
 
-    def gather_loopback(self) -> None:
-        """Offer this machine's loopback addresses if it has no others.
+    def gather(self, chosen: Chosen, tls: ssl.SSLContext | None, *, relay_only: bool) -> Gathering:
+        """Ask the servers ourselves; ``tls`` says whom to trust. See `Gathering`."""
+        turn = None
+        if chosen.turn is not None:
+            turn = TurnServer(chosen.turn, chosen.username, chosen.password, tls)
+            self._turn_way = chosen.turn.transport
+        return Gathering(self._connection, stun=chosen.stun, turn=turn, relay_only=relay_only)
 
-        aioice never does, so two programs on a machine without any network would not meet.
-        """
-        gather = self._connection.get_component_candidates
+    def find_paths_patiently(self) -> None:
+        """Prefer direct paths, and keep those that are long. See `path_finding`."""
+        connection = self._connection
+        gather = connection.get_component_candidates
+        RelaysLast(connection)
 
-        async def get_component_candidates(component: int, addresses: list[str]) -> Any:
-            return await gather(component, addresses or list(LOOPBACK))
+        async def get_component_candidates(*args: Any, **kwargs: Any) -> Any:
+            candidates = await gather(*args, **kwargs)
+            for protocol in connection._protocols:
+                be_patient(protocol)
+            return candidates
 
-        self._connection.get_component_candidates = get_component_candidates
-
-    def shorten_gathering(self) -> None:
-        """Wait for STUN and TURN servers no longer than `GATHERING_TIMEOUT`."""
-        gather = self._connection.get_component_candidates
-
-        async def get_component_candidates(component: int, addresses: list[str]) -> Any:
-            return await gather(component, addresses, timeout=GATHERING_TIMEOUT)
-
-        self._connection.get_component_candidates = get_component_candidates
+        connection.get_component_candidates = get_component_candidates
 
     def filter_datagrams(
         self, filters: "DatagramFilters", on_error: Callable[[str, Exception], None]

@@ -8,7 +8,7 @@ and then `accept`, the other `answer`; both then await `wait_open`. From there o
 
 import asyncio
 import logging
-from collections import Counter
+import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -18,8 +18,10 @@ from aiortc import RTCIceCandidate, RTCSessionDescription
 from netcode.errors import Unreachable, UsageError, WireError
 from netcode.transports import aiortc_private
 from netcode.transports.base import MAX_TRANSPORT_MESSAGE, Lane, TransportStats
+from netcode.transports.gathering import Gathering
 from netcode.transports.listener import Listener
-from netcode.transports.webrtc_config import IceServer, create_connection
+from netcode.transports.webrtc_config import IceServer, choose, create_connection
+from netcode.transports.webrtc_progress import progress
 from netcode.transports.webrtc_sdp import (
     MAX_CANDIDATES,
     MAX_NAMED_CANDIDATES,
@@ -76,8 +78,9 @@ class WebRtcTransport:
     ``ice_servers`` help to find a path through NATs; without any, only this machine's own
     addresses are offered (its loopback addresses, if it has no others). With ``relay_only``, the
     TURN server among them is all that is used: no address of this machine is opened, asked for or
-    told to the other end. ``filters`` make bad weather below the encryption. ``peer_is_browser``
-    sets retransmission for an end that delays its acknowledgements.
+    told to the other end. ``tls`` says whom to trust on the way to a TURN server (the system's
+    list, unless told). ``filters`` make bad weather below the encryption. ``peer_is_browser`` sets
+    retransmission for an end that delays its acknowledgements.
 
     Every transport that was created must be closed, also if it never opened. Raises
     `UsageError` for a malformed server URL and outside of an event loop.
@@ -90,6 +93,7 @@ class WebRtcTransport:
         *,
         ice_servers: Sequence[IceServer] = (),
         relay_only: bool = False,
+        tls: ssl.SSLContext | None = None,
         filters: DatagramFilters | None = None,
         peer_is_browser: bool = False,
     ) -> None:
@@ -101,8 +105,19 @@ class WebRtcTransport:
         self._listener = Listener(self.stats)
         self._pc, self._channels = create_connection(ice_servers, relay_only=relay_only)
         self._relay_only = relay_only
+        self._gathering: Gathering | None = None
         self._listen_to_aiortc()
-        self._internals = self._prepare(filters, peer_is_browser)
+        self._internals = aiortc_private.internals(self._pc)
+        if self._internals is not None:
+            self._gathering = self._internals.gather(
+                choose(ice_servers), tls, relay_only=relay_only
+            )
+            self._prepare(self._internals, filters, peer_is_browser)
+        elif filters is not None:
+            raise UsageError(
+                "datagram filters need a known release of aiortc; installed is "
+                + ", ".join(aiortc_private.unknown_releases())
+            )
 
         self._phase = "new"
         self._described = False
@@ -125,7 +140,9 @@ class WebRtcTransport:
     async def offer(self) -> str:
         """The SDP that invites the other end. Takes up to 3 s if ICE servers do not answer.
 
-        Cancelling it leaves a transport that can only be closed.
+        Raises `Unreachable` if there is no address to name, as with ``relay_only`` and a TURN
+        server that gives none; the text says why. Cancelling it leaves a transport that can only
+        be closed.
         """
         self._enter("new", "offered", "offer() is the first call, and comes once")
         return await self._step(self._make_offer())
@@ -135,8 +152,8 @@ class WebRtcTransport:
 
         With ``trickle``, candidates of the other end follow by `add_candidate`, the last being
         None; without, those in the SDP are all. Raises `WireError` if the offer makes no
-        sense, and then another one may be tried. Cancelling it leaves a transport that can
-        only be closed.
+        sense, and then another one may be tried, and `Unreachable` as `offer` does. Cancelling it
+        leaves a transport that can only be closed.
         """
         description = checked_description(sdp, "offer", trickle=trickle)
         self._enter("new", "described", "answer() is for the end that did not offer")
@@ -251,7 +268,7 @@ class WebRtcTransport:
     async def wait_closed(self) -> None:
         """See `Transport.wait_closed`. A cancelled wait does not stop the closing.
 
-        If `close` came while STUN or TURN servers were asked, their answer is awaited (3 s).
+        A TURN server has one second to confirm that the relayed address is given back.
         """
         await self._finished.wait()
         assert self._closing is not None
@@ -292,20 +309,13 @@ class WebRtcTransport:
     # Setting up
 
     def _prepare(
-        self, filters: DatagramFilters | None, peer_is_browser: bool
-    ) -> aiortc_private.Internals | None:
-        internals = aiortc_private.internals(self._pc)
-        if internals is None:
-            if filters is not None:
-                raise UsageError(
-                    "datagram filters need a known release of aiortc; installed is "
-                    + ", ".join(aiortc_private.unknown_releases())
-                )
-            return None
+        self,
+        internals: aiortc_private.Internals,
+        filters: DatagramFilters | None,
+        peer_is_browser: bool,
+    ) -> None:
         internals.own_connecting(self._connecting_failed)
-        internals.shorten_gathering()
-        if not self._relay_only:
-            internals.gather_loopback()
+        internals.find_paths_patiently()
         internals.set_retransmission_timeout(
             initial=INITIAL_RETRANSMISSION_TIMEOUT,
             minimum=MIN_RETRANSMISSION_TIMEOUT_BROWSER
@@ -317,7 +327,6 @@ class WebRtcTransport:
         )
         if filters is not None:
             internals.filter_datagrams(filters, self._listener.failed)
-        return internals
 
     def _enter(self, expected: str, phase: str, advice: str) -> None:
         if self._ended is not None:
@@ -361,7 +370,7 @@ class WebRtcTransport:
         found = sctp.transport.transport.iceGatherer.getLocalCandidates()
         self._local_addresses = [(each.ip, each.port) for each in found if each.type == "host"]
         if not found and self._ended is None:
-            raise Unreachable("there is no address to offer: no relay has given one")
+            raise Unreachable(f"there is no address to offer: {self._progress()}")
         return self._pc.localDescription.sdp
 
     async def _describe(self, description: RTCSessionDescription, trickle: bool) -> None:
@@ -433,6 +442,8 @@ class WebRtcTransport:
         if self._lanes_open == len(Lane):
             self._rung = self._rung_now()
         self._ended = reason
+        if self._gathering is not None:
+            self._gathering.give_up()
         self._settled.set()
         self._finished.set()
         if reason == CLOSED_HERE:
@@ -452,19 +463,4 @@ class WebRtcTransport:
             await self._internals.finish_closing()
 
     def _progress(self) -> str:
-        sctp = self._pc.sctp
-        if sctp is None:
-            return ""
-        ice = sctp.transport.transport
-        here = Counter(candidate.type for candidate in ice.iceGatherer.getLocalCandidates())
-        there = Counter(candidate.type for candidate in ice.getRemoteCandidates())
-        return (
-            f"tried {_listed(here)} here with {_listed(there)} there;"
-            f" ICE {ice.state}, DTLS {sctp.transport.state}, SCTP {sctp.state}"
-        )
-
-
-def _listed(candidate_types: Counter[str]) -> str:
-    if not candidate_types:
-        return "no address"
-    return " + ".join(f"{number} {kind}" for kind, number in candidate_types.items())
+        return progress(self._pc, self._gathering.notes if self._gathering else ())

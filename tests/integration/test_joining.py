@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import netcode as nc
-from netcode.transports import aiortc_private
+from netcode.transports import gathering
 from signaling import JoinSecret, SignalingServer
 from signaling.messages import IceServer
 from tests.integration.certificates import make_certificate
@@ -144,7 +144,7 @@ async def test_members_of_a_mesh_are_called_as_their_tokens_say() -> None:
 async def test_a_mesh_asks_for_new_credentials_when_somebody_is_about_to_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(aiortc_private, "GATHERING_TIMEOUT", 0.2)
+    monkeypatch.setattr(gathering, "TIMEOUT", 0.2)
     asked: list[str] = []
 
     def servers(subject: str) -> list[IceServer]:

@@ -23,7 +23,6 @@ from signaling.tls import client_context
 from signaling.turn.ports import local_address_towards
 from signaling.turn.stun import Family
 from tests.integration.certificates import make_certificate
-from tests.integration.signaling_lab import get
 from tests.integration.test_play import GAME, Ship, make_server, until
 from tests.integration.turn_lab import Echo, has_ipv6, nothing_left
 from tests.integration.webrtc_lab import PATIENCE, Lab
@@ -111,30 +110,41 @@ async def eventually(condition: Callable[[], bool]) -> None:
 # --- who is relayed ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("listen", [LOOPBACK, ""])
+@pytest.mark.parametrize(
+    "listen",
+    [
+        LOOPBACK,
+        "",
+        pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")),
+    ],
+)
 async def test_a_whole_game_by_nothing_but_the_relay(
     listen: str, players_by_relay_only: None
 ) -> None:
     server = make_server()
     async with nothing_left():
         await server.start(host=listen)
-        host = own_address() if not listen else LOOPBACK
+        host = {LOOPBACK: LOOPBACK, "": own_address(), "::1": "[::1]"}[listen]
         async with nc.connect(f"ws://{host}:{server.port}", GAME, name="Ada") as ada:
             await until(
                 lambda: (ship := ada.own(Ship)) is not None and ship.x > 30, ada, thrust=True
             )
             assert relay_of(server).allocations == 1
             assert opened(server)
-            health = await health_of(server)
+            health = await health_of(server, listen or LOOPBACK)
             assert (health["players"], health["allocations"]) == (1, 1)
         await eventually(lambda: not opened(server) and not relay_of(server).allocations)
         await server.stop()
 
 
-async def health_of(server: nc.Server) -> dict[str, Any]:
-    assert server._signaling is not None
-    _, _, body = await get(server._signaling, "/healthz")
-    return dict(json.loads(body))
+async def health_of(server: nc.Server, host: str = LOOPBACK) -> dict[str, Any]:
+    reader, writer = await asyncio.open_connection(host, server.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(PATIENCE):
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return dict(json.loads(answer.partition(b"\r\n\r\n")[2]))
 
 
 @pytest.mark.parametrize("way", ["udp", "tcp", "tls"])

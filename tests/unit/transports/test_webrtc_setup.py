@@ -49,17 +49,69 @@ async def test_every_lane_is_a_negotiated_channel_of_its_number(make: Make) -> N
 
 
 async def test_no_server_of_anybody_is_asked_unless_given(make: Make) -> None:
-    _, sctp = internals_of(make())
-    connection = sctp.transport.transport._connection
-    assert connection.stun_server is None
-    assert connection.turn_server is None
+    transport = make()
+    assert transport._gathering is not None
+    assert (transport._gathering._stun, transport._gathering._turn) == (None, None)
     server = IceServer(["turn:192.0.2.1:3479?transport=tcp"], "ada", "secret")
-    _, sctp = internals_of(make(ice_servers=[server, IceServer("stun:192.0.2.2")]))
+    transport = make(ice_servers=[server, IceServer("stun:192.0.2.2")])
+    assert transport._gathering is not None
+    assert transport._gathering._stun == ("stun", "192.0.2.2", 3478, "udp")
+    turn = ("turn", "192.0.2.1", 3479, "tcp"), "ada", "secret", None
+    assert transport._gathering._turn == turn
+    # aioice is left nothing to ask for itself.
+    _, sctp = internals_of(transport)
     connection = sctp.transport.transport._connection
-    assert connection.stun_server == ("192.0.2.2", 3478)
-    assert connection.turn_server == ("192.0.2.1", 3479)
-    assert (connection.turn_username, connection.turn_password) == ("ada", "secret")
-    assert connection.turn_transport == "tcp"
+    assert (connection.stun_server, connection.turn_server) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("stun:example.org", ("stun", "example.org", 3478, "udp")),
+        ("turn:example.org:3479", ("turn", "example.org", 3479, "udp")),
+        ("turn:203.0.113.7?transport=tcp", ("turn", "203.0.113.7", 3478, "tcp")),
+        ("turns:example.org", ("turns", "example.org", 5349, "tcp")),
+        ("turn:[2001:DB8::1]:80?transport=tcp", ("turn", "2001:db8::1", 80, "tcp")),
+        ("turn:[::1]", ("turn", "::1", 3478, "udp")),
+    ],
+)
+def test_urls_of_servers(url: str, read: tuple[str, str, int, str]) -> None:
+    assert webrtc_config.read_url(url) == read
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://example.org",
+        "turn:",
+        "turn:a:b",
+        "turn:::1",
+        "turn:[::1",
+        "turn:[203.0.113.7]:3478",
+        "turn:a:0",
+        "turn:a:65536",
+        "stun:a?transport=udp",
+        "turn:{host}:x",
+        "turn:a:\u0663",
+    ],
+)
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="URL cannot be read"):
+        webrtc_config.read_url(url)
+
+
+def test_the_first_usable_server_of_each_kind_is_chosen() -> None:
+    chosen = webrtc_config.choose(
+        [
+            IceServer(["stun:[2001:db8::1]", "stuns:a", "turn:a?transport=sctp"], "eve", "no"),
+            IceServer(["turns:b?transport=udp", "turn:[2001:db8::2]", "stun:c"], "ada", "yes"),
+            IceServer(["stun:d", "turn:d"], "bob", "too late"),
+        ]
+    )
+    assert chosen.stun == ("stun", "c", 3478, "udp")
+    assert chosen.turn == ("turn", "2001:db8::2", 3478, "udp")
+    assert (chosen.username, chosen.password) == ("ada", "yes")
 
 
 @pytest.mark.parametrize(("peer_is_browser", "minimum"), [(False, 0.2), (True, 0.4)])
