@@ -83,6 +83,8 @@ class ArenaScreen:
         client.on(Downed)(lambda message: self.hud.downed(message, self._now))
         client.on(RoundOver)(lambda message: self.hud.round_over(message, self._now))
         client.on_leave(Ship)(self._ship_left)
+        client.on_reconnecting(lambda: self._remark("the connection is lost; another is sought"))
+        client.on_resumed(lambda: self._remark("back in the game: nothing is lost"))
         for kind in (Ship, Rock):
             client.on_enter(kind)(self.view.gone.discard)
             client.on_leave(kind)(self.view.gone.add)
@@ -190,6 +192,8 @@ class ArenaScreen:
     def badges(self) -> list[Badge]:
         """What is not as usual, so that nobody forgets it."""
         found = []
+        if self.client.reconnecting:
+            found.append(Badge("connection lost: coming back", CORAL))
         if self.weather != "clean":
             found.append(Badge(f"weather: {self.weather}", AMBER))
         if not self.client.prediction:

@@ -4,38 +4,43 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from os import PathLike
 from types import TracebackType
 from typing import Self
 
-import signaling
 from netcode.core.client_side import ClientSide
 from netcode.core.guest import INPUT_RATE, Guest
 from netcode.core.messaging import Reply
-from netcode.core.stats import NetworkStats
 from netcode.declarations import Input, Message
-from netcode.doors import Enter, door
+from netcode.doors import door
 from netcode.errors import (
     Disconnected,
     NetcodeError,
     Unreachable,
     UsageError,
 )
-from netcode.introductions import Introductions, part
+from netcode.introductions import part
+from netcode.ladder import checked_rungs
+from netcode.lifeline import Lifeline
 from netcode.link.link import Link
 from netcode.protocol import Protocol
+from netcode.reach import Reach
 from netcode.server import GAME_ROOM
 from netcode.switching import prompt_switching
-from netcode.transports.base import Transport
 from netcode.transports.conditioner import Conditioner
 from netcode.transports.link_model import Conditions
 from netcode.transports.link_model import conditions as conditions_of
 
 JOIN_TIMEOUT = 15.0
 """Seconds from `connect` to being in the game, or to an error that says what is wrong."""
+
+LONGEST_SLEEP = 0.25
+"""Seconds between looks at the links, if nothing is due before."""
+
+LINGER = 1.0
+"""Seconds for which a link that has been replaced still takes in what was on its way."""
 
 
 def connect(
@@ -48,6 +53,7 @@ def connect(
     ca_file: str | PathLike[str] | None = None,
     conditions: str | Conditions | None = None,
     input_rate: float = INPUT_RATE,
+    rungs: Sequence[str] | None = None,
     timeout: float = JOIN_TIMEOUT,
 ) -> "Client":
     """Join a game; use the result as a context manager.
@@ -61,6 +67,13 @@ def connect(
     ``conditions`` is bad weather for trying out, a preset's name (``"4g"``) or `Conditions`.
     ``input_rate`` is how many packets of inputs go out a second, 10 to 60: fewer cost less, and
     everybody sees this player a little later.
+    ``rungs`` are the ways to the server that may be used, all of them unless told: ``"direct"``;
+    ``"turn_udp"`` and ``"turn_tcp"``, by a relay; ``"websocket"``, through the signaling server.
+    The better ones have half a second's head start each, and are tried again later: the game moves
+    over without noticing. Without ``"direct"`` the server never learns this player's address from
+    WebRTC.
+
+    A link that fails is replaced while the game goes on: see `Client.reconnecting`.
 
     Raises `UsageError` at once for a wrong argument. Entering the context raises `Unreachable`
     (the text says what to check), `Refused` (game full, bad token, …) or `ProtocolMismatch` (which
@@ -72,9 +85,12 @@ def connect(
         url,
         protocol,
         name=name,
-        enter=door(url, room=room, token=token, ca_file=ca_file),
+        room=room,
+        token=token,
+        ca_file=ca_file,
         conditions=conditions,
         input_rate=input_rate,
+        rungs=rungs,
         timeout=timeout,
     )
 
@@ -92,9 +108,12 @@ class Client(ClientSide):
         protocol: Protocol,
         *,
         name: str,
-        enter: Enter,
+        room: str,
+        token: str | None,
+        ca_file: str | PathLike[str] | None,
         conditions: str | Conditions | None,
         input_rate: float,
+        rungs: Sequence[str] | None,
         timeout: float,
     ) -> None:
         if not isinstance(protocol, Protocol):
@@ -104,7 +123,6 @@ class Client(ClientSide):
         if not (isinstance(input_rate, (int, float)) and 10 <= input_rate <= 60):
             raise UsageError(f"input_rate is 10 to 60 packets a second, not {input_rate!r}")
         self._url = url
-        self._enter = enter
         self._timeout = timeout
         self._weather: str | Conditions | None = None
         self._conditioner: Conditioner | None = None
@@ -116,7 +134,15 @@ class Client(ClientSide):
         self._leaving = False
         super().__init__(Guest(protocol, name, time.monotonic, self._wake, input_rate))
         self._guest.on_state_change = self._state_changed
-        self._transport: Transport | None = None
+        self._guest.on_link_retired = self._retired
+        self._reach = Reach(
+            url,
+            door(url, room=room, token=token, ca_file=ca_file),
+            name=name,
+            filters=lambda: self._conditioner,
+        )
+        self._lifeline = Lifeline(self._guest, self._reach, checked_rungs(rungs), token)
+        self._partings: set[asyncio.Task[None]] = set()
         self.conditions = conditions
 
     # -- the game ----------------------------------------------------------------------------
@@ -132,12 +158,6 @@ class Client(ClientSide):
     def request(self, message: Message) -> Reply[Message]:
         self._raise_unless_started()
         return super().request(message)
-
-    @property
-    def stats(self) -> NetworkStats:
-        """The connection at this moment."""
-        stats = super().stats
-        return replace(stats, path=self._transport.path()) if self._transport else stats
 
     @property
     def conditions(self) -> str | Conditions | None:
@@ -254,15 +274,18 @@ class Client(ClientSide):
             self._guest.end(Disconnected(f"netcode failed: {error!r}"))
             raise
         finally:
-            self._guest.end(Disconnected("left"))
-            if self._transport is not None:
-                await part(self._transport)
+            self._guest.close("left")
+            while self._partings:
+                await asyncio.wait(self._partings)
+            await self._reach.close()
             if self._conditioner is not None:
                 self._conditioner.close()
             self._loop = None
 
     async def _join_and_play(self) -> None:
-        joining = asyncio.create_task(self._meet())
+        self._conditioner = Conditioner(seed=random.getrandbits(32))
+        self._set_weather()
+        joining = asyncio.create_task(self._lifeline.join(self._timeout))
         ended = asyncio.create_task(self._until(lambda: self._guest.ended is not None))
         try:
             await asyncio.wait(
@@ -274,59 +297,37 @@ class Client(ClientSide):
                 raise Unreachable(
                     f"{self._url} did not let this player in within {self._timeout:g} s"
                 )
-            transport = joining.result()
+            joining.result()
         finally:
             for task in (joining, ended):
                 task.cancel()
             await asyncio.wait([joining, ended])
-        link = self._guest.attach(transport)
-        await self._pump(link)
-
-    async def _meet(self) -> Transport:
-        """From the URL to an open transport. Raises a `JoinError` that says what went wrong."""
-        member = await self._enter(name=self._guest.name or "player", timeout=self._timeout)
-        self._conditioner = Conditioner(seed=random.getrandbits(32))
-        self._set_weather()
-        introductions = Introductions(
-            member.send,
-            ice_servers=lambda: member.ice_servers,
-            filters=lambda: self._conditioner,
-        )
-        listening = asyncio.create_task(self._listen(member, introductions))
+        keeping = asyncio.create_task(self._lifeline.keep(), name="netcode lifeline")
         try:
-            if member.host is None:
-                raise Unreachable(
-                    f"there is a signaling server at {self._url}, but no game: "
-                    "start the game's server there"
-                )
-            # Kept at once: whatever happens from here on, `_run` closes it.
-            self._transport = await introductions.call(member.host, rung=None)
-            return self._transport
-        except signaling.ConnectionLost as error:
-            raise Unreachable(f"{self._url} hung up: {error}") from None
+            await self._pump()
         finally:
-            listening.cancel()
-            await asyncio.wait([listening])
-            await introductions.close()
-            await member.close()
+            keeping.cancel()
+            await asyncio.wait([keeping])
+        if not keeping.cancelled():
+            keeping.result()
 
-    async def _listen(
-        self, member: signaling.SignalingClient, introductions: Introductions
-    ) -> None:
-        try:
-            async for message in member:
-                introductions.take(message)
-        except signaling.ConnectionLost:
-            await introductions.hang_up()
-
-    async def _pump(self, link: Link) -> None:
+    async def _pump(self) -> None:
+        """Carry what the guest sends, until its game is over."""
         deadline = time.monotonic() + self._timeout
-        while link.is_open:
+        while self._guest.ended is None:
             self._guest.pump()
             if not self._guest.joined and time.monotonic() > deadline:
-                link.close("the server did not answer")
+                self._guest.close("the server did not answer")
                 raise Unreachable(f"{self._url} did not answer the hello: is it overloaded?")
-            await self._sleep(self._guest.next_timer() - time.monotonic())
+            await self._sleep(min(LONGEST_SLEEP, self._guest.next_timer() - time.monotonic()))
+
+    def _retired(self, link: Link) -> None:
+        """A link has ended, or another one has taken its place."""
+        parting = asyncio.create_task(
+            part(link.transport, LINGER if link.is_open else 0.0), name="netcode parting"
+        )
+        self._partings.add(parting)
+        parting.add_done_callback(self._partings.discard)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():

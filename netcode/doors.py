@@ -10,8 +10,8 @@ from signaling import messages as m
 from signaling.tls import client_context
 
 Enter = Callable[..., Awaitable[signaling.SignalingClient]]
-"""``await enter(name=…, timeout=…)`` enters a room; made by `door`. Raises `Unreachable` or
-`Refused` with what to do about it, or `UsageError`."""
+"""``await enter(name=…, timeout=…)`` enters a room, made by `door`; ``token=…`` is another than the
+door's own. Raises `Unreachable` or `Refused` with what to do about it, or `UsageError`."""
 
 
 def door(url: str, *, room: str, token: str | None, ca_file: str | PathLike[str] | None) -> Enter:
@@ -20,13 +20,16 @@ def door(url: str, *, room: str, token: str | None, ca_file: str | PathLike[str]
     Raises `UsageError` for a room or a token that could not be one, and for a file of certificates
     that cannot be used.
     """
+    own_token = token
     with as_ours():
         m.encode(m.Join(room, "", token=token))
         tls = None if ca_file is None else client_context(ca_file)
     if tls is not None and not url.startswith("wss://"):
         raise UsageError(f"ca_file is for wss:// only, not for {url}: leave it out, or use wss://")
 
-    async def enter(*, name: str, timeout: float) -> signaling.SignalingClient:
+    async def enter(
+        *, name: str, timeout: float, token: str | None = own_token
+    ) -> signaling.SignalingClient:
         try:
             return await signaling.SignalingClient.connect(
                 url, room=room, name=name, token=token, timeout=timeout, ssl=tls

@@ -461,9 +461,11 @@ def _by(servers: Sequence[m.IceServer]) -> str:
     return f" by {urls}" if urls else ""
 
 
-async def part(transport: Transport) -> None:
-    """Let what was sent last arrive, then close the transport and all that belongs to it."""
+async def part(transport: Transport, linger: float = 0.0) -> None:
+    """Let what was sent last arrive, then close the transport and all that belongs to it. Before
+    that, wait ``linger`` seconds for what is on its way to here."""
     try:
+        await asyncio.sleep(linger)
         await transport.drain(FAREWELL)
     finally:
         transport.close()

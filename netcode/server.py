@@ -9,13 +9,14 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from netcode.core.host import MAX_REWIND, Host
+from netcode.core.host import GRACE, MAX_REWIND, Host
 from netcode.core.join import MAX_DRAIN_SECONDS, Identity
 from netcode.core.server_side import ServerSide
 from netcode.doors import as_ours
 from netcode.errors import UsageError
 from netcode.introductions import Introductions, OnTransport, part
 from netcode.link.link import Link
+from netcode.link.tickets import as_ticket
 from netcode.protocol import Protocol
 from netcode.relay import DEFAULT_RELAY, GameRelay, Relay
 from netcode.sync.budget import Budget
@@ -23,7 +24,14 @@ from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
 from netcode.transports.base import Transport
 from netcode.transports.webrtc import WebRtcTransport
-from signaling import IceServer, Incoming, LocalMember, SignalingLimits, SignalingServer
+from signaling import (
+    Claims,
+    IceServer,
+    Incoming,
+    LocalMember,
+    SignalingLimits,
+    SignalingServer,
+)
 from signaling import messages as m
 from signaling.hosts import told_at
 from signaling.stopping import Signals, first_of
@@ -42,6 +50,9 @@ NETWORK_SHARE = 0.5
 reads one datagram of each socket a turn; without this a server that is too slow would let them
 pile up, answer seconds late, and lose its players instead of some ticks."""
 
+LINGER = 2.0
+"""Seconds for which a link that has been replaced still takes in what was on its way."""
+
 MAX_WAITING = 64
 """Open links that have not said hello. Each costs a WebRTC connection for five seconds."""
 
@@ -53,8 +64,9 @@ class Server(ServerSide):
     state is sent; the second divides the first. ``interest`` says who is told about what
     (everything to everyone, unless told). ``budget`` bounds the bytes of state a second for each
     player, adapted to what the link bears, and ``priority`` says what goes first when that is not
-    enough. ``max_rewind`` is how many seconds back `rewind` goes at most. ``seed`` is what
-    `Step.random` draws from.
+    enough. ``max_rewind`` is how many seconds back `rewind` goes at most. ``grace`` is for how many
+    seconds a player whose link has failed keeps its place; it comes back by itself, and 0 is never.
+    ``seed`` is what `Step.random` draws from.
 
     ``join_secret`` (16 bytes at least) is what the game's back end signs join tokens with: players
     need one then, and are called as it says. It must name ``room``, so servers that share a secret
@@ -79,6 +91,7 @@ class Server(ServerSide):
         budget: Budget | None = None,
         max_players: int = 64,
         max_rewind: float = MAX_REWIND,
+        grace: float = GRACE,
         seed: int = 0,
         join_secret: bytes | str | None = None,
         room: str = GAME_ROOM,
@@ -98,6 +111,7 @@ class Server(ServerSide):
                 budget=budget,
                 max_players=max_players,
                 max_rewind=max_rewind,
+                grace=grace,
                 seed=seed,
             )
         )
@@ -112,6 +126,7 @@ class Server(ServerSide):
             origins=origins,
             trust_proxies=trust_proxies,
             ice_servers=self._ice_servers_for,
+            tickets=self._claims_of_ticket,
             counts=self._counts,
         )
         with as_ours():
@@ -349,6 +364,15 @@ class Server(ServerSide):
             counts["allocations"] = self._relay.allocations
         return counts
 
+    def _claims_of_ticket(self, token: str) -> Claims | None:
+        """What is known of a player who comes back, from the ticket that it got in the game: its
+        join token may have expired since."""
+        ticket = as_ticket(token)
+        identity = None if ticket is None else self._host.identity_of(ticket)
+        if identity is None:
+            return None
+        return Claims(identity.name, self._room, float("inf"), identity.seat, identity.subject)
+
     def _called(self, peer: str) -> OnTransport:
         """A player calls, who is a member of the room at this moment: who that is, is known now.
 
@@ -372,9 +396,9 @@ class Server(ServerSide):
 
     def _link_closed(self, link: Link) -> None:
         self._somebody_went.set()
-        self._part(link.transport)
+        self._part(link.transport, linger=LINGER if link.is_open else 0.0)
 
-    def _part(self, transport: Transport) -> None:
-        parting = asyncio.create_task(part(transport), name="netcode parting")
+    def _part(self, transport: Transport, linger: float = 0.0) -> None:
+        parting = asyncio.create_task(part(transport, linger), name="netcode parting")
         self._partings.add(parting)
         parting.add_done_callback(self._partings.discard)

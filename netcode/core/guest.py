@@ -162,6 +162,11 @@ class Guest:
                 return None
             return self.connection.come_back(transport)
 
+    def give_up_waiting(self) -> None:
+        """Wait no longer for the host's answer on another link."""
+        with self.lock:
+            self.connection.give_up_waiting()
+
     @property
     def link(self) -> Link | None:
         """What carries the connection to the host, or did so last."""
@@ -356,6 +361,8 @@ class Guest:
                 bytes_received=self._traffic.bytes_received,
                 bytes_sent=self._traffic.bytes_sent,
                 transport=link.transport.kind,
+                rung=link.transport.rung,
+                path=link.transport.path(),
             )
             if display is None or not display.clock.is_set:
                 return stats

@@ -95,6 +95,9 @@ class NetworkStats:
     """Snapshots so far that said anything else of own entities than was predicted."""
     transport: str = ""
     """What carries the link: ``"webrtc"``, ``"loopback"``."""
+    rung: str = ""
+    """Which way it takes: ``"direct"``, ``"turn_udp"`` or ``"turn_tcp"`` by a relay,
+    ``"websocket"`` through the signaling server; ``""`` on a line that is none of these."""
     path: str = ""
     """How it gets there, in words, where the transport can tell."""
 

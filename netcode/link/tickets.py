@@ -5,6 +5,8 @@ before stays good until the peer has shown that it has the new one, since the an
 lost with the link that carried it.
 """
 
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from hmac import compare_digest
@@ -15,6 +17,19 @@ SECRET_BYTES = 16
 """128 bits, which nobody guesses."""
 
 NUMBER_BYTES = TICKET_BYTES - SECRET_BYTES
+
+
+_TOKEN = re.compile(f"[A-Za-z0-9_-]{{{TICKET_BYTES * 4 // 3}}}")
+
+
+def as_token(ticket: bytes) -> str:
+    """A ticket as what opens a room that asks for tokens, where a join token has expired since."""
+    return urlsafe_b64encode(ticket).decode()
+
+
+def as_ticket(token: str) -> bytes | None:
+    """The ticket that such a token is; None if it is something else."""
+    return urlsafe_b64decode(token) if _TOKEN.fullmatch(token) else None
 
 
 @dataclass(slots=True)

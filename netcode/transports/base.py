@@ -69,6 +69,11 @@ class Transport(Protocol):
 
     stats: TransportStats
 
+    @property
+    def rung(self) -> str:
+        """Which rung of the connection ladder this is (see `netcode.rungs`); ``""`` if on none."""
+        ...
+
     def start(
         self, on_receive: Callable[[Lane, bytes], None], on_closed: Callable[[str], None]
     ) -> None:

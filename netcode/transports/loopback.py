@@ -80,6 +80,7 @@ class LoopbackTransport:
     """One end of a `LoopbackWire`; see `netcode.transports.base.Transport`."""
 
     kind = "loopback"
+    rung = ""
 
     def __init__(self, wire: "LoopbackWire", model: LinkModel) -> None:
         self.stats = TransportStats()

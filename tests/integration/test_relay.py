@@ -15,7 +15,6 @@ import pytest
 
 import netcode as nc
 import signaling
-from netcode import introductions
 from netcode.relay import GameRelay
 from netcode.transports.webrtc import IceServer, WebRtcTransport
 from signaling import AnswerFrom, Offer, SignalingClient
@@ -91,16 +90,6 @@ async def reach(
     return transport
 
 
-@pytest.fixture
-def players_by_relay_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is told of a relay uses nothing else. The server itself is told of none."""
-
-    def make(*, ice_servers: Sequence[IceServer], **options: Any) -> WebRtcTransport:
-        return WebRtcTransport(ice_servers=ice_servers, relay_only=bool(ice_servers), **options)
-
-    monkeypatch.setattr(introductions, "WebRtcTransport", make)
-
-
 async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():
@@ -118,14 +107,14 @@ async def eventually(condition: Callable[[], bool]) -> None:
         pytest.param("::1", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")),
     ],
 )
-async def test_a_whole_game_by_nothing_but_the_relay(
-    listen: str, players_by_relay_only: None
-) -> None:
+async def test_a_whole_game_by_nothing_but_the_relay(listen: str) -> None:
     server = make_server()
     async with nothing_left():
         await server.start(host=listen)
         host = {LOOPBACK: LOOPBACK, "": own_address(), "::1": "[::1]"}[listen]
-        async with nc.connect(f"ws://{host}:{server.port}", GAME, name="Ada") as ada:
+        async with nc.connect(
+            f"ws://{host}:{server.port}", GAME, name="Ada", rungs=["turn_udp"]
+        ) as ada:
             await until(
                 lambda: (ship := ada.own(Ship)) is not None and ship.x > 30, ada, thrust=True
             )
@@ -249,11 +238,13 @@ async def test_nothing_else_of_this_machine_is_reached() -> None:
     other.close()
 
 
-async def test_who_has_left_leaves_no_door_open(players_by_relay_only: None) -> None:
+async def test_who_has_left_leaves_no_door_open() -> None:
     async with make_server() as server:
 
         async def visit(name: str) -> None:
-            async with nc.connect(server.url, GAME, name=name, timeout=20) as player:
+            async with nc.connect(
+                server.url, GAME, name=name, rungs=["turn_udp"], timeout=20
+            ) as player:
                 assert player.joined
                 assert opened(server)
 
