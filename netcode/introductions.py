@@ -109,6 +109,7 @@ class Introductions:
         self._answering: dict[_Key, WebRtcTransport] = {}
         self._relayed: dict[_Key, WebSocketTransport] = {}
         """Everything through the signaling server, until it has closed."""
+        self._opening: set[WebSocketTransport] = set()
         self._under_way: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._watches: set[asyncio.Task[None]] = set()
@@ -189,6 +190,7 @@ class Introductions:
 
     async def _call_through_signaling(self, peer: str, timeout: float) -> Transport:
         transport = self._websocket((peer, secrets.token_urlsafe(NAME_BYTES)))
+        self._opening.add(transport)
         try:
             transport.call()
             await transport.wait_open(timeout)
@@ -197,6 +199,8 @@ class Introductions:
             if isinstance(error, Unreachable):
                 raise Unreachable(f"{Rung.WEBSOCKET}: {error}") from None
             raise
+        finally:
+            self._opening.discard(transport)
         return transport
 
     # What comes
@@ -399,8 +403,8 @@ class Introductions:
         """Give up every introduction under way, answer nobody any more, and wait for what belongs
         to it. Transports that are open go on; for those through signaling, see `hang_up`."""
         self._has_closed = True
-        calls = [call.transport for call in self._calling.values()]
-        transports = [*calls, *self._answering.values()]
+        transports: list[Transport] = [call.transport for call in self._calling.values()]
+        transports += [*self._answering.values(), *self._opening]
         for transport in transports:
             transport.close()
         for task in list(self._tasks):

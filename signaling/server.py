@@ -25,6 +25,7 @@ from websockets.frames import CloseCode
 from websockets.protocol import State
 from websockets.typing import Origin
 
+from signaling.admission import Admission, Tickets
 from signaling.connection import Connection
 from signaling.errors import MessageError, Refused, TokenError, UsageError
 from signaling.gate import Gate, Visitor
@@ -54,7 +55,7 @@ from signaling.messages import (
 from signaling.parcels import Incoming
 from signaling.relaying import Relaying
 from signaling.rooms import Delivery, Rooms
-from signaling.tokens import Claims, JoinSecret
+from signaling.tokens import Claims
 
 log = logging.getLogger("signaling")
 
@@ -109,15 +110,14 @@ class SignalingServer:
         *,
         limits: SignalingLimits | None = None,
         join_secret: bytes | str | None = None,
-        tickets: Callable[[str], Claims | None] = lambda token: None,
+        tickets: Tickets = lambda token: None,
         ice_servers: IceServers = (),
         origins: Sequence[str] | None = None,
         trust_proxies: Iterable[str] = (),
         counts: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._limits = limits or SignalingLimits()
-        self._join_secret = None if join_secret is None else JoinSecret(join_secret)
-        self._tickets = tickets
+        self._admission = Admission(join_secret, tickets)
         self._ice_servers = ice_servers
         self._rooms = Rooms(
             self._limits,
@@ -405,11 +405,8 @@ class SignalingServer:
             raise MessageError("already_joined", "this connection is in a room already")
         if self._gate.draining is not None:
             raise Refused("draining", "this server is going away: try again later")
-        claims: Claims | None = None
-        if self._join_secret is not None:
-            claims = self._ticket(join) or self._join_secret.verify(
-                join.token, room=join.room, now=time.time()
-            )
+        claims = self._admission.check(join, time.time())
+        if claims is not None:
             join = replace(join, name=claims.name)
             if (before := self._seats.get(claims.id)) is not None:
                 self._leave(before, "displaced")
@@ -425,18 +422,6 @@ class SignalingServer:
             self._seats[claims.id] = connection
         self._members[connection.peer_id] = connection
         self._deliver(deliveries)
-
-    def _ticket(self, join: Join) -> Claims | None:
-        """Return what the embedding program says of a token; None if it does not know it."""
-        claims: Claims | None = None
-        if join.token is not None:
-            try:
-                claims = self._tickets(join.token)
-            except Exception:
-                log.exception("the tickets function failed; the token is checked without it")
-        if claims is not None and claims.room != join.room:
-            raise TokenError("token_wrong_room", "this ticket is for another room")
-        return claims
 
     def _renew(self, connection: Connection, peer_id: str) -> None:
         try:

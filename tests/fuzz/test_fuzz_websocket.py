@@ -5,6 +5,7 @@ import random
 import pytest
 
 from netcode.errors import WireError
+from netcode.introductions import _split
 from netcode.transports.base import Lane
 from netcode.transports.websocket_frames import (
     MAX_FRAME,
@@ -53,6 +54,25 @@ def test_only_the_documented_error_is_raised(seed: int) -> None:
             outcomes.add(type(read).__name__)
     print(f"{seed=}: {sorted(outcomes)}")
     assert outcomes == {"error", "Open", "Accept", "Ack", "Close", "Data"}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_parcel_names_its_call_or_makes_no_sense(seed: int) -> None:
+    source = random.Random(seed)
+    outcomes = {"call": 0, "error": 0}
+    for _ in range(ROUNDS):
+        name = source.randbytes(source.randint(0, 70)) if source.random() < 0.3 else b"call"
+        size = source.choice((len(name), source.randrange(256))) % 256
+        try:
+            found, frame = _split((bytes((size,)) + name + b"frame")[: source.randint(0, 80)])
+        except WireError:
+            outcomes["error"] += 1
+        else:
+            assert len(found) == size
+            assert (name + b"frame").startswith(found.encode() + frame)
+            outcomes["call"] += 1
+    print(f"{seed=}: {outcomes}")
+    assert min(outcomes.values()) > ROUNDS / 20
 
 
 def test_lengths_have_bounds() -> None:

@@ -10,10 +10,14 @@ from netcode.errors import Unreachable, UsageError
 from netcode.introductions import MAX_CALLS
 from netcode.rungs import Rung
 from netcode.transports.base import Lane, Transport
+from netcode.transports.webrtc import WebRtcTransport
 from signaling import (
+    Answer,
     AnswerFrom,
+    Error,
     IceServer,
     Offer,
+    OfferFrom,
     Parcel,
     SignalingClient,
     SignalingLimits,
@@ -270,3 +274,76 @@ async def test_relay_calls_use_relays_only_and_are_answered_with_everything_of_t
         await bob.call(eve, Rung.TURN_UDP)
         await bob.call(eve, None)
         assert made == [((udp,), True), ((udp,), True), (TURN.urls, False), (TURN.urls, True)]
+
+
+async def test_closing_gives_up_what_is_under_way_and_leaves_what_is_open(
+    server: SignalingServer,
+) -> None:
+    async with (
+        await member(url(server), "Ada") as ada,
+        await member(url(server), "Deaf", on_call=None) as deaf,
+        await member(url(server), "Bob") as bob,
+    ):
+        ear = Ear(await bob.call(ada, Rung.WEBSOCKET))
+        calls = [
+            asyncio.create_task(bob.call(deaf, rung)) for rung in (Rung.DIRECT, Rung.WEBSOCKET)
+        ]
+        await until(lambda: len(bob.introductions._calling) == len(bob.introductions._opening) == 1)
+        await bob.introductions.close()
+        for call in calls:
+            with pytest.raises(Unreachable, match="closed"):
+                await call
+        with pytest.raises(Unreachable, match="no more calls are made"):
+            await bob.call(ada, Rung.DIRECT)
+        with pytest.raises(Unreachable, match="within"):
+            await ada.call(bob, Rung.WEBSOCKET, timeout=0.3)
+        (await met(ada)).send(Lane.RELIABLE, b"still here")
+        await until(lambda: ear.heard == [b"still here"])
+
+
+async def test_when_relaying_ends_both_ends_hear_why(server: SignalingServer) -> None:
+    async with (
+        await member(url(server), "Ada") as ada,
+        await member(url(server), "Bob") as bob,
+        await member(url(server), "Eve") as eve,
+    ):
+        ears = [Ear(await bob.call(ada, Rung.WEBSOCKET)), Ear(await met(ada))]
+        other = Ear(await eve.call(ada, Rung.WEBSOCKET))
+        # As `tests/integration/test_signaling_relaying.py` has it from a real server.
+        ada.introductions.take(Error("relaying_ended", "you read too slowly", bob.id))
+        bob.introductions.take(Error("relaying_ended", "this peer reads too slowly", ada.id))
+        await until(lambda: all(ear.reasons for ear in ears))
+        assert [ear.reasons for ear in ears] == [
+            ["this peer reads too slowly (relaying_ended)"],
+            ["you read too slowly (relaying_ended)"],
+        ]
+        assert other.reasons == []
+        await bob.call(ada, Rung.WEBSOCKET)
+
+
+async def test_ends_that_do_not_name_their_calls_are_reached_and_answered(
+    server: SignalingServer,
+) -> None:
+    async with (
+        await member(url(server), "Ada") as ada,
+        await SignalingClient.connect(url(server), room="den", name="Old") as old,
+    ):
+        answering, calling = WebRtcTransport(), WebRtcTransport()
+        try:
+            call = asyncio.create_task(ada.call(old.id, Rung.DIRECT))
+            offer = await heard(old)
+            assert isinstance(offer, OfferFrom)
+            await old.send(Answer(ada.id, await answering.answer(offer.sdp)))
+            await answering.wait_open(5)
+            await call
+
+            await old.send(Offer(ada.id, await calling.offer()))
+            answer = await heard(old)
+            assert isinstance(answer, AnswerFrom)
+            await calling.accept(answer.sdp)
+            await calling.wait_open(5)
+            await met(ada)
+        finally:
+            for transport in (answering, calling):
+                transport.close()
+                await transport.wait_closed()

@@ -67,6 +67,35 @@ async def test_300_messages_are_exact_while_state_flows() -> None:
             await end.stop()
 
 
+async def test_a_quota_slows_what_is_reliable_and_drops_what_would_be_late() -> None:
+    limits = SignalingLimits(parcel_byte_burst=20_000, parcel_byte_rate=40_000)
+    async with (
+        running(limits=limits) as server,
+        await member(url(server), "Ada") as ada,
+        await member(url(server), "Bob") as bob,
+    ):
+        near = End(await bob.call(ada, Rung.WEBSOCKET))
+        await until(lambda: bool(ada.met))
+        far = End(ada.met[0])
+        channel = near.open("files", RELIABLE)
+        far.open("files", RELIABLE)
+        sent = [bytes([number]) * 6_000 for number in range(12)]
+        for data in sent:
+            near.link.send(channel, data)
+        async with asyncio.timeout(30):
+            while len(far.heard) < len(sent):
+                stamp = repr(time.monotonic()).encode().ljust(1_000)
+                near.link.send_datagram(bytes((FIRST_DATAGRAM,)) + stamp)
+                await asyncio.sleep(0.01)
+        assert far.heard == sent
+        assert near.link.transport.stats.given_up + near.link.stats.datagrams_held_back > 0
+        # 100 kB/s of state on 40 kB/s: it never becomes a queue of seconds.
+        assert max(at - float(data[1:]) for at, data in far.datagrams) < 1.0
+        for end in (near, far):
+            end.link.close("done")
+            await end.stop()
+
+
 async def test_a_server_is_played_on_through_signaling_alone() -> None:
     server = nc.Server(GAME, seed=1)
     set_up(server)
