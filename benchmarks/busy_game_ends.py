@@ -186,7 +186,7 @@ async def _serve(pipe: Connection) -> None:
 
 
 def _note_packets(player: nc.Player, notes: ServerNotes) -> None:
-    send, take = player.link.send_datagram, player.take_inputs
+    send, take = player.send_datagram, player.take_inputs
 
     def send_datagram(data: bytes) -> bool:
         kind, sequence = _SEQUENCE.unpack_from(data)
@@ -198,7 +198,7 @@ def _note_packets(player: nc.Player, notes: ServerNotes) -> None:
         notes.inputs_read[player.id, packet.sequence] = time.monotonic()
         return take(packet, *rest)
 
-    player.link.send_datagram = send_datagram  # type: ignore[method-assign]
+    player.send_datagram = send_datagram  # type: ignore[method-assign]
     player.take_inputs = take_inputs  # type: ignore[method-assign]
 
 
@@ -247,7 +247,7 @@ class _Player:
         self._note_inputs()
 
     def _note_states(self) -> None:
-        take = self._guest._datagram
+        take = self._guest.connection._on_datagram
 
         def noted(data: bytes) -> None:
             take(data)
@@ -255,7 +255,7 @@ class _Player:
             if kind == STATE:
                 self._slot.states_read[self.client.player_id, sequence] = time.monotonic()
 
-        self._guest._datagram = noted
+        self._guest.connection._on_datagram = noted
 
     def _note_inputs(self) -> None:
         guest = self._guest

@@ -71,6 +71,7 @@ class FakeClient:
         self.replies: list[nc.Reply[nc.Message]] = []
         self.conditions: str | None = None
         self.prediction = self.interpolation = True
+        self.reconnecting = False
         self.authoritative = world
         self.tick = 0
         self.closed = False
@@ -79,6 +80,11 @@ class FakeClient:
         return lambda handler: handler
 
     on_enter = on_leave = on
+
+    def on_reconnecting(self, handler: Callable[[], None]) -> None:
+        pass
+
+    on_resumed = on_reconnecting
 
     def own(self, kind: type[Ship]) -> Ship | None:
         return next((ship for ship in self.world[Ship] if ship.player == self.player_id), None)
