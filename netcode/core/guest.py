@@ -7,15 +7,13 @@ the time of one packet, or of one look into history; never while the game's own 
 """
 
 import threading
-from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-import numpy as np
-
 from netcode.core.display import Display, Events
+from netcode.core.inbox import MAX_INBOX, Inbox
 from netcode.core.inputs import InputSampler
 from netcode.core.join import (
     CONTROL,
@@ -28,6 +26,7 @@ from netcode.core.join import (
     encode,
 )
 from netcode.core.messaging import Handlers, Mailbox, Reply
+from netcode.core.received import show_as_received
 from netcode.core.stats import Meter, NetworkStats, Traffic
 from netcode.declarations import Entity, Input, Message
 from netcode.errors import (
@@ -46,16 +45,13 @@ from netcode.protocol import Protocol, difference
 from netcode.sync.receiver import Receiver
 from netcode.transports.base import Transport
 from netcode.wire.packets import STATE, InputPacket, encode_inputs
-from netcode.world.history import ABSENT, History
+from netcode.world.history import History
 from netcode.world.world import World
 
 E = TypeVar("E", bound=Entity)
 
 INPUT_RATE = 30.0
 """Input packets a second: packets are what costs, and each repeats what may have been lost."""
-
-MAX_INBOX = 4_096
-"""Messages that wait for the next update. A game that does not update for so long is gone."""
 
 LOSS_WINDOW = 64
 """State packets over which the loss is taken: three seconds of them."""
@@ -130,9 +126,7 @@ class Guest:
         self._mailbox = Mailbox(protocol, session, self.world)
         self._receiver = Receiver(self.world.tables, self.history, self.world.texts)
         self._authoritative: World | None = None
-        self._inbox: deque[tuple[Message, int, int | None]] = deque()
-        self._waiting: list[tuple[int, Message, int]] = []
-        """Messages whose tick the display has not reached yet, in the order of ticks."""
+        self._inbox = Inbox(self.lock)
         self._welcome: Welcome | None = None
         self._sampler = InputSampler(protocol, self.world)
         self._packet = 0
@@ -238,8 +232,7 @@ class Guest:
                 tell()
         display = self.display
         self._sampler.latch(inputs, None if display is None else display.seen)
-        with self.lock:
-            arrived = len(self._inbox)
+        arrived = self._inbox.arrived
         if display is not None and self._receiver.heard:
             watched = display.watched()
             display.prediction, display.interpolation = self.prediction, self.interpolation
@@ -247,7 +240,10 @@ class Guest:
             display.tell_changes(watched)
             if self._has_a_packet:
                 self._wake()
-        self._deliver(arrived)
+        seen = None if self.display is None else self.display.seen
+        latest = 0.0 if seen is None else seen + MAX_MOMENT * self._tick_rate
+        for message, request in self._inbox.due(arrived, seen, latest, self.ended is not None):
+            self._handle(message, request)
         if self.ended is not None:
             if self.joined and not self._lost_told:
                 self._lost_told = True
@@ -259,25 +255,6 @@ class Guest:
         self._news.append(handlers)
         self._wake()
 
-    def _deliver(self, arrived: int) -> None:
-        """Handle what has come since the last frame, and what the display has reached now."""
-        seen = None if self.display is None else self.display.seen
-        latest = 0.0 if seen is None else seen + MAX_MOMENT * self._tick_rate
-        for _ in range(arrived):
-            with self.lock:
-                message, request, tick = self._inbox.popleft()
-                later = tick is not None and (seen is None or seen < tick <= latest)
-                if later and self.ended is None and tick is not None:
-                    insort(self._waiting, (tick, message, request), key=lambda entry: entry[0])
-                    continue
-            self._handle(message, request)
-        while self._waiting and (
-            self.ended is not None or (seen is not None and self._waiting[0][0] <= seen)
-        ):
-            with self.lock:
-                _, message, request = self._waiting.pop(0)
-            self._handle(message, request)
-
     def own(self, kind: type[E]) -> E | None:
         """The first entity of a class that this player controls, or None."""
         return next((entity for entity in self.world[kind] if entity.mine), None)
@@ -288,21 +265,8 @@ class Guest:
         with self.lock:
             if self._authoritative is None:
                 self._authoritative = World(self.protocol.entities, self.world.texts)
-            world = self._authoritative
-            for known, table in zip(self._receiver.known, world.tables, strict=True):
-                table.me = self.player_id
-                shown = np.full(len(known.life), ABSENT, dtype=np.int32)
-                shown[: table.size] = np.where(table.alive, table.generation, ABSENT)
-                for row in np.flatnonzero(shown != known.life).tolist():
-                    if known.life[row] == ABSENT:
-                        table.despawn(row)
-                    else:
-                        table.place(row, int(known.life[row]))
-                rows = np.flatnonzero(known.life != ABSENT)
-                table.load(rows, known.lanes[rows])
-                for row in rows.tolist():
-                    table.own(row, self.player_id if known.controlled[row] else 0)
-            return world
+            show_as_received(self._authoritative, self._receiver, self.player_id)
+            return self._authoritative
 
     @property
     def tick(self) -> int:
@@ -387,10 +351,8 @@ class Guest:
         received = self._mailbox.receive(payload)
         if received is None:
             return
-        if len(self._inbox) + len(self._waiting) >= MAX_INBOX:
+        if not self._inbox.put(*received):
             self.close(f"{MAX_INBOX} messages came without a call of update()")
-            return
-        self._inbox.append(received)
 
     def _answer(self, payload: bytes) -> None:
         answer = decode_answer(payload)

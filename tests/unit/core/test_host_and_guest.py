@@ -184,7 +184,7 @@ def test_a_forged_tick_does_not_widen_what_is_believed_of_a_lag(forge: bool) -> 
 def test_a_state_packet_from_the_end_of_time_is_malformed() -> None:
     game = begin()
     ada = game.join("Ada")
-    game.host.on_join.append(lambda player: setattr(player.link, "send_datagram", bool))
+    game.host.on_join.append(lambda player: setattr(player, "send_datagram", bool))
     game.run_until(lambda: ada.joined, within=5)
     assert not ada.guest._receiver.heard
     header = encode_state_header(1, 0xFFFFFFFF - 0xFFFFFFFF % 3, 0, 1, False, 0, None, 0.0)
