@@ -7,7 +7,7 @@ from arena import GAME, Ship
 
 import netcode as nc
 
-server = nc.Server(GAME)
+server = nc.Server(GAME, grace=0.0)
 
 
 @server.on_join
