@@ -4,7 +4,9 @@ What a program says has a name, ``{"event": "connected", "seconds": 0.6}``; what
 prints, warnings and tracebacks, is kept for the message of a test that fails.
 """
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +35,12 @@ class Program(Child):
         """All events of this name so far."""
         start = f'{{"event": "{event}"'
         return [json.loads(line) for line in list(self.output) if line.startswith(start)]
+
+
+@contextlib.contextmanager
+def must_work() -> Iterator[None]:
+    """Around what comes before the test proper: what fails in it is never an expected failure."""
+    try:
+        yield
+    except AssertionError as error:
+        raise RuntimeError(f"the laboratory itself has failed: {error}") from error

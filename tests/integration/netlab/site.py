@@ -72,9 +72,6 @@ class Site:
         self._clients = 2
         self._built = contextlib.ExitStack()
 
-    def __str__(self) -> str:
-        return self.nat.value if self._udp is Udp.OPEN else f"{self.nat.value}, {self._udp.value}"
-
     # -- what may be asked and changed at any time -------------------------------------------
 
     @property
@@ -122,6 +119,7 @@ class Site:
             f"address add {self.external_address}/16 dev wan",
             f"route add default via {self._gateway}",
         )
+        self._set_rules()
         self.router.do("conntrack", "-F")
 
     def change_address(self) -> None:
@@ -196,7 +194,8 @@ class Site:
     def _set_rules(self) -> None:
         before, after, forward = [], [], []
         if self.nat is Nat.FULL_CONE:
-            before.append(f'iifname "wan" meta l4proto udp dnat to {self.client_address}')
+            mine = f'iifname "wan" ip daddr {self.external_address} meta l4proto udp'
+            before.append(f"{mine} dnat to {self.client_address}")
         if self.nat is not Nat.NONE:
             random = " fully-random" if self.nat is Nat.SYMMETRIC else ""
             after.append(f'oifname "wan" masquerade{random}')
