@@ -14,6 +14,14 @@ from tests.integration.netlab.game import Game, Play, game_on
 NO_RESUMING = pytest.mark.xfail(
     strict=True, raises=AssertionError, reason="a player whose link has died cannot come back yet"
 )
+NO_LEAVING = pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="aioice asks a relay that is gone for a minute to give the relayed address back",
+)
+
+LEAVING = 3.0
+"""Seconds; one of them is for what was said last."""
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +95,11 @@ def test_udp_is_blocked_in_the_middle_of_a_game(internet: Internet, game: Game) 
         site.udp = Udp.BLOCKED
         play.check()
         assert play.rung in {"turn_tcp", "websocket"}
+
+
+@NO_LEAVING
+def test_leaving_does_not_wait_for_a_relay_that_is_gone(internet: Internet, game: Game) -> None:
+    with internet.site(udp=Udp.RELAY_ONLY) as site:
+        play = Play(game, site)
+        game.relay.end()
+        play.leave(within=LEAVING)

@@ -1,7 +1,8 @@
 """Who meets whom across which routers, how soon, and by which way: with our relay and with coturn.
 
 A row of `PAIRS` is a fact about the internet: where a direct path exists, it has to be found; where
-none does, the relay has to be used, over TCP if UDP is blocked.
+none does, the relay has to be used, over TCP if UDP is blocked. With ``-n0 -s`` it prints what it
+has measured.
 """
 
 from collections.abc import Iterator

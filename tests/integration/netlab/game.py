@@ -95,6 +95,10 @@ class Play:
         assert server["longest_silence"] <= LONGEST_SILENCE
         assert player["longest_silence"] <= LONGEST_SILENCE
 
+    def leave(self, within: float) -> None:
+        """Let the player leave. Raises `AssertionError` if that takes longer, in seconds."""
+        self._player.ask("leave", "left", within)
+
     def _check_that_it_is_the_same(self, players: list[int], slot: Any) -> None:
         assert slot == self._joined["slot"]
         assert players == [slot]

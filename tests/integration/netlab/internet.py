@@ -10,7 +10,13 @@ import itertools
 from types import TracebackType
 from typing import Self
 
-from tests.integration.netlab.namespaces import Namespace, namespace, needed, remove_leftovers
+from tests.integration.netlab.namespaces import (
+    Namespace,
+    namespace,
+    needed,
+    needed_for_lines,
+    remove_leftovers,
+)
 from tests.integration.netlab.site import Line, Nat, Site, Udp
 
 SERVER = "5.5.0.1"
@@ -37,6 +43,8 @@ class Internet:
         self, nat: Nat = Nat.PORT_RESTRICTED, udp: Udp = Udp.OPEN, line: Line | None = None
     ) -> Site:
         """A household on this internet; enter it to have it built, leave it to have it removed."""
+        if line is not None:
+            needed_for_lines()
         return Site(self.backbone, next(self._numbers), nat, udp, line, gateway=BACKBONE)
 
     def __enter__(self) -> Self:

@@ -24,6 +24,7 @@ PROGRAMS = {"ip": "iproute2", "nft": "nftables", "conntrack": "conntrack"}
 """What the laboratory is built with, and the Debian packages that have it."""
 
 NAME = re.compile(r"netlab-(\d+)-\d+")
+TUN = "/dev/net/tun"
 _numbers = itertools.count(1)
 
 
@@ -124,15 +125,21 @@ def needed() -> None:
         pytest.skip(reason)
 
 
+def needed_for_lines() -> None:
+    """Skip the test where there is nothing that lines with a delay are made of."""
+    if not os.access(TUN, os.R_OK | os.W_OK):
+        pytest.skip(f"lines with a delay need {TUN}: load the kernel module tun")
+
+
 @cache
 def _missing() -> str | None:
     if sys.platform != "linux":
         return "the network laboratory needs Linux: it is made of network namespaces"
+    if os.geteuid() != 0:  # first: others often do not have the programs in their PATH
+        return f"the network laboratory needs root, and {', '.join(PROGRAMS.values())}: run as root"
     for program, package in PROGRAMS.items():
         if shutil.which(program) is None:
             return f"needs {program}: install the Debian package {package}"
-    if os.geteuid() != 0:
-        return "the network laboratory needs root, to make network namespaces: run as root"
     try:
         with namespace() as trial:
             trial.nft(
@@ -140,7 +147,7 @@ def _missing() -> str | None:
                 " masquerade fully-random\n }\n}\n"
             )
     except RuntimeError as error:
-        return f"the network laboratory cannot be built on this kernel: {error}"
+        return f"the network laboratory cannot be built here: {error}"
     return None
 
 

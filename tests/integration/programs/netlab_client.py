@@ -2,7 +2,7 @@
 
 Says ``joined``, or ``failed``, and ``ended`` if the session is over. What it is told is for its
 conversation (`netlab_game.Talk.take`); ``report`` counts what has been said and heard, and says by
-which way, and in which slot.
+which way, and in which slot; ``leave`` makes it leave, and say ``left`` when it has.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ async def main(url: str) -> None:
             seconds = time.monotonic() - began
             tell("joined", seconds=seconds, slot=client.player_id, **way_of(client))
             await play(client)
+        tell("left")
     except nc.JoinError as error:
         tell("failed", why=str(error), seconds=time.monotonic() - began)
     except nc.Disconnected as error:
@@ -49,6 +50,8 @@ async def play(client: nc.Client) -> None:
 
 async def listen(client: nc.Client, talk: Talk) -> None:
     async for line in lines():
+        if line == "leave":
+            return
         if line == "report":
             tell(
                 "report",
