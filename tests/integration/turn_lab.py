@@ -137,18 +137,18 @@ async def run(*command: str) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
-def coturn_configuration(port: int, folder: Path, secret: str) -> str:
-    """What docs/deploy.md says, on a port of loopback and without its certificate."""
+def coturn_configuration(port: int, folder: Path, secret: str, host: str = HOST) -> str:
+    """What docs/deploy.md says, on a port of one address and without its certificate."""
     page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text("utf-8")
     (printed,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
     changed = {
-        "static-auth-secret": secret, "listening-port": port, "listening-ip": HOST,
-        "relay-ip": HOST, "log-file": "stdout", "pidfile": folder / "pid", "userdb": folder / "db",
+        "static-auth-secret": secret, "listening-port": port, "listening-ip": host,
+        "relay-ip": host, "log-file": "stdout", "pidfile": folder / "pid", "userdb": folder / "db",
     }  # fmt: skip
     left_out = {"cert", "pkey", *changed}
     lines = [line for line in printed.splitlines() if line.split("=")[0] not in left_out]
     lines += [f"{name}={value}" for name, value in changed.items()]
-    lines += ["no-tls", "no-dtls", "allow-loopback-peers", f"allowed-peer-ip={HOST}"]
+    lines += ["no-tls", "no-dtls", "allow-loopback-peers", f"allowed-peer-ip={host}"]
     return "\n".join(lines) + "\n"
 
 
@@ -172,12 +172,12 @@ async def coturn(folder: Path, secret: str = SECRET) -> AsyncIterator[int]:
         await process.wait()
 
 
-async def answers(port: int) -> bool:
-    """Ask a STUN server on loopback for an answer, and give it a tenth of a second."""
+async def answers(port: int, host: str = HOST) -> bool:
+    """Ask a STUN server for an answer, and give it a tenth of a second."""
     loop = asyncio.get_running_loop()
     with socket.socket(type=socket.SOCK_DGRAM) as asking:
         asking.setblocking(False)
-        asking.connect((HOST, port))
+        asking.connect((host, port))
         try:
             await loop.sock_sendall(asking, bytes.fromhex("000100002112a442") + bytes(12))
             async with asyncio.timeout(0.1):
