@@ -11,15 +11,6 @@ import pytest
 from tests.integration.netlab import Internet, Line, Nat, Udp
 from tests.integration.netlab.game import Game, Play, game_on
 
-NO_RESUMING = pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a player whose link has died cannot come back yet"
-)
-NO_LEAVING = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="aioice asks a relay that is gone for a minute to give the relayed address back",
-)
-
 LEAVING = 3.0
 """Seconds; one of them is for what was said last."""
 
@@ -44,7 +35,6 @@ def test_a_long_and_lossy_line_loses_nothing(internet: Internet, game: Game) -> 
         play.check()
 
 
-@NO_RESUMING
 @pytest.mark.parametrize("nat", [Nat.FULL_CONE, Nat.PORT_RESTRICTED, Nat.SYMMETRIC], ids=str)
 def test_a_rebinding_on_a_direct_path(internet: Internet, game: Game, nat: Nat) -> None:
     with internet.site(nat) as site:
@@ -56,7 +46,6 @@ def test_a_rebinding_on_a_direct_path(internet: Internet, game: Game, nat: Nat) 
         assert play.rung == "direct"
 
 
-@NO_RESUMING
 def test_a_rebinding_on_a_relayed_path(internet: Internet, game: Game) -> None:
     with internet.site(udp=Udp.RELAY_ONLY) as site:
         play = Play(game, site)
@@ -66,7 +55,6 @@ def test_a_rebinding_on_a_relayed_path(internet: Internet, game: Game) -> None:
         play.check()
 
 
-@NO_RESUMING
 def test_the_relay_dies(internet: Internet, game: Game) -> None:
     with internet.site(udp=Udp.RELAY_ONLY) as site:
         play = Play(game, site)
@@ -77,7 +65,6 @@ def test_the_relay_dies(internet: Internet, game: Game) -> None:
         assert play.rung == "websocket"
 
 
-@NO_RESUMING
 @pytest.mark.parametrize("udp", [Udp.OPEN, Udp.RELAY_ONLY], ids=str)
 def test_the_address_changes(internet: Internet, game: Game, udp: Udp) -> None:
     with internet.site(udp=udp) as site:
@@ -87,7 +74,6 @@ def test_the_address_changes(internet: Internet, game: Game, udp: Udp) -> None:
         play.check()
 
 
-@NO_RESUMING
 def test_udp_is_blocked_in_the_middle_of_a_game(internet: Internet, game: Game) -> None:
     with internet.site() as site:
         play = Play(game, site)
@@ -97,7 +83,6 @@ def test_udp_is_blocked_in_the_middle_of_a_game(internet: Internet, game: Game) 
         assert play.rung in {"turn_tcp", "websocket"}
 
 
-@NO_LEAVING
 def test_leaving_does_not_wait_for_a_relay_that_is_gone(internet: Internet, game: Game) -> None:
     with internet.site(udp=Udp.RELAY_ONLY) as site:
         play = Play(game, site)

@@ -20,10 +20,6 @@ PLACES = {
 }
 """What a router does, and the rungs that are good enough there."""
 
-NO_UDP = pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="without UDP no way is found: only one url is asked"
-)
-
 
 @pytest.fixture(scope="module")
 def internet() -> Iterator[Internet]:
@@ -37,9 +33,7 @@ def game(internet: Internet) -> Iterator[Game]:
         yield running
 
 
-@pytest.mark.parametrize(
-    "place", [pytest.param(place, marks=NO_UDP if "UDP" in place else ()) for place in PLACES]
-)
+@pytest.mark.parametrize("place", PLACES)
 def test_a_player_joins(internet: Internet, game: Game, place: str) -> None:
     nat, udp, rungs = PLACES[place]
     with internet.site(nat, udp) as site:

@@ -15,8 +15,7 @@ import netcode as nc
 
 RATE = 50
 BIG_EVERY = 50
-TEXT_BYTES, TEXTS = 255, 257
-"""Of a big message: 64 KiB, in as many texts as that takes."""
+BIG_BYTES = 65_536
 
 
 class Ship(nc.Entity):
@@ -31,14 +30,9 @@ class Small(nc.Message):
     number = nc.Int(0, (1 << 30) - 1)
 
 
-Big = type(nc.Message)(
-    "Big",
-    (nc.Message,),
-    {
-        "number": nc.Int(0, (1 << 30) - 1),
-        **{f"text{index}": nc.Text(max_bytes=TEXT_BYTES) for index in range(TEXTS)},
-    },
-)
+class Big(nc.Message):
+    number = nc.Int(0, (1 << 30) - 1)
+    bulk = nc.Bytes(max_bytes=BIG_BYTES)
 
 
 def fly(ship: Ship, steer: Steer, step: nc.Step) -> None:
@@ -56,9 +50,7 @@ def message(number: int) -> nc.Message:
     """The message of this number: both ends know what has to be in it."""
     if number % BIG_EVERY:
         return Small(number=number)
-    text = f"{number:08}" * (TEXT_BYTES // 8)
-    texts = {f"text{index}": f"{index:03}{text}" for index in range(TEXTS)}
-    return Big(number=number, **texts)
+    return Big(number=number, bulk=f"{number:08}".encode() * (BIG_BYTES // 8))
 
 
 class Talk:

@@ -30,8 +30,7 @@ def way_to(peer: nc.MeshPeer) -> dict[str, str]:
 
 def way_of(client: nc.Client) -> dict[str, str]:
     """The same of a client's link."""
-    path = client.stats.path
-    return {"rung": rung_of(path), "path": path}
+    return {"rung": client.stats.rung, "path": client.stats.path}
 
 
 def rung_of(path: str) -> str:
