@@ -19,6 +19,12 @@ HEAD_START = 0.5
 
 MAX_HEAD_START = 1.5
 
+ENTERING_TRIPS = 3
+"""Round trips that entering a room takes at least: TCP, WebSocket, the room."""
+
+HEAD_START_TRIPS = 6
+"""Round trips that a rung has before the next is tried: about what opening a link takes."""
+
 Call = Callable[[Rung], Awaitable[T]]
 """``await call(rung)`` gives an open transport, or raises `Unreachable`. Cancelling gives it up."""
 
@@ -40,6 +46,12 @@ def checked_rungs(rungs: Iterable[str] | None) -> tuple[Rung, ...]:
     if not names:
         raise UsageError(f"rungs needs at least one of {known}")
     return tuple(rung for rung in Rung if rung in names)
+
+
+def head_start_after(entering: float) -> float:
+    """How long a head start should be where entering a room has taken so many seconds."""
+    trip = entering / ENTERING_TRIPS
+    return min(MAX_HEAD_START, max(HEAD_START, trip * HEAD_START_TRIPS))
 
 
 async def first_open(call: Call[T], rungs: Sequence[Rung], head_start: float) -> T:

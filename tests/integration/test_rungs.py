@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 import netcode as nc
-from netcode import lifeline
+from netcode import watch
 from netcode.core.guest import Guest
 from netcode.rungs import Rung
 from netcode.transports.webrtc import WebRtcTransport
@@ -163,9 +163,9 @@ async def test_all_channels_work_on_each_rung(rung: str) -> None:
 async def test_the_game_climbs_to_a_better_rung_and_nobody_notices(
     low: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifeline, "CLIMBS", (0.5,))
+    monkeypatch.setattr(watch, "CLIMBS", (0.5,))
     async with playing([low]) as (table, player):
-        player.client._lifeline._rungs = tuple(Rung)  # the better ones work from now on
+        player.client._lifeline.watch.rungs = tuple(Rung)  # the better ones work from now on
         await player.play(lambda: player.rung == "direct")
         await player.check()
         assert table.news == ["joined Ada"]
