@@ -87,19 +87,18 @@ class Watch:
     def __init__(self, line: Line, rungs: Sequence[Rung]) -> None:
         self.rungs = rungs
         self._line = line
+        self._hurry = random.uniform(*SUSPICION)
 
     async def keep(self) -> None:
         """Watch until the line is over. Safe to cancel."""
         climbs = 0
         climb_at = time.monotonic() + CLIMBS[0]
-        hurry = random.uniform(*SUSPICION)
         while not self._line.is_over:
-            connection = self._line.connection
             if not self._line.has_begun:
                 pass
-            elif not connection.is_up or connection.silence() > hurry * self._patience():
+            elif self._is_suspicious():
                 await self._come_back()
-                hurry = random.uniform(*SUSPICION)
+                self._hurry = random.uniform(*SUSPICION)
                 climbs, climb_at = 0, time.monotonic() + CLIMBS[0]
             elif not self._better():
                 self._line.rest()
@@ -135,13 +134,14 @@ class Watch:
     async def _attempt(self, rungs: Sequence[Rung]) -> None:
         """Open a link and ask the other end to go on there. A failure is logged."""
         opening = asyncio.create_task(self._open(rungs))
-        suspicious = not self._has_recovered()
+        climbs = self._has_recovered()
         deadline = time.monotonic() + ATTEMPT_TIMEOUT
         try:
             while not opening.done():
                 await asyncio.wait([opening], timeout=LOOK)
-                needless = suspicious and self._has_recovered()
-                if needless or self._line.is_over or time.monotonic() > deadline:
+                # A link that fails while a better one is tried needs all rungs, and at once.
+                useless = self._is_suspicious() if climbs else self._has_recovered()
+                if useless or self._line.is_over or time.monotonic() > deadline:
                     opening.cancel()
                     await asyncio.wait([opening])
             if opening.cancelled():
@@ -180,6 +180,10 @@ class Watch:
         """How much longer than others this link may be silent: TCP holds everything back while it
         sends one packet again, and another link would have to wait as long."""
         return 2.0 if self._rung in (Rung.TURN_TCP, Rung.WEBSOCKET) else 1.0
+
+    def _is_suspicious(self) -> bool:
+        connection = self._line.connection
+        return not connection.is_up or connection.silence() > self._hurry * self._patience()
 
     def _has_recovered(self) -> bool:
         connection = self._line.connection
