@@ -19,6 +19,9 @@ RESUME = 5
 TICKET = 6
 FIRST_DATAGRAM = 16
 
+FIRST_MEDIA, LAST_MEDIA = 128, 191
+"""Packets of RTP, which are no frames of ours (RFC 7983, section 7)."""
+
 _HEARTBEAT = struct.Struct("<BIIHB")
 _ACKNOWLEDGEMENT = struct.Struct("<III")
 _WHOLE = struct.Struct("<BII")

@@ -29,6 +29,10 @@ MAX_BAD_FRAMES = 100
 """Malformed frames after which a peer is not worth listening to."""
 
 
+def _nobody_listens(packet: bytes) -> None:
+    """Media for an end that wants none is dropped."""
+
+
 def _unexpected(ticket: bytes) -> None:
     raise WireError("nobody here asked for a ticket, or has given one")
 
@@ -81,6 +85,8 @@ class Link:
         self.on_message = on_message
         self.on_datagram = on_datagram
         self.on_closed = on_closed
+        self.on_media: Callable[[bytes], None] = _nobody_listens
+        """Called with each RTP packet that has come; may be set."""
         self.on_resume = on_resume
         """Called with the ticket by which the other end asks to carry an older session on."""
         self.on_ticket = on_ticket
@@ -145,6 +151,11 @@ class Link:
         self.transport.send(Lane.UNRELIABLE, data)
         return True
 
+    def send_media(self, packet: bytes) -> None:
+        """Send an RTP packet at once; it is lost if there is no way for it now."""
+        if self.is_open and self._carries:
+            self.transport.send_media(packet)
+
     def pump(self) -> None:
         """Do what is due: heartbeat, waiting messages, noticing a dead peer."""
         if not self.is_open:
@@ -208,6 +219,9 @@ class Link:
         now = self._clock()
         self.liveness.hear(now)
         try:
+            if frames.FIRST_MEDIA <= data[0] <= frames.LAST_MEDIA:
+                self.on_media(data)
+                return
             if data[0] >= frames.FIRST_DATAGRAM:
                 self.on_datagram(data)
                 return

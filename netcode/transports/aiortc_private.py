@@ -28,6 +28,7 @@ from aiortc.rtcsctptransport import (
 from OpenSSL import SSL
 
 from netcode.transports.gathering import Gathering
+from netcode.transports.media import MediaPath
 from netcode.transports.path_finding import RelaysLast, be_patient
 from netcode.transports.turn_client import TurnServer
 from netcode.transports.webrtc_config import Chosen
@@ -326,6 +327,14 @@ class Internals:
             return False
         ahead: int = (chunk.tsn - expected) % TSN_MODULO
         return ahead <= MAX_TSN_AHEAD or ahead >= TSN_MODULO // 2
+
+    # Media
+
+    def open_media(
+        self, on_packet: Callable[[bytes], None], on_drop: Callable[[], None]
+    ) -> MediaPath:
+        """RTP packets on this connection. Call after `harden` and before `filter_datagrams`."""
+        return MediaPath(self._sctp.transport, self._connection, on_packet, on_drop)
 
     # Tasks
 

@@ -89,6 +89,13 @@ class Transport(Protocol):
         On a transport that has closed this does nothing: ``on_closed`` has told, or will tell.
         """
 
+    def send_media(self, packet: bytes) -> None:
+        """Send one RTP packet of at most `MAX_DATAGRAM` bytes, once, past whatever waits.
+
+        It arrives, if it does, as a message of the lane ``UNRELIABLE`` whose first byte is 128 to
+        191. Before the transport is open, and once it has closed, this does nothing.
+        """
+
     def backlog(self) -> int:
         """Bytes handed over that have not reached the other end as far as this end knows.
 

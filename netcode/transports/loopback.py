@@ -130,6 +130,10 @@ class LoopbackTransport:
         if self._way.backlog > MAX_BACKLOG:
             self._wire.close(self, "send queue overflow")
 
+    def send_media(self, packet: bytes) -> None:
+        """See `Transport.send_media`."""
+        self.send(Lane.UNRELIABLE, packet)
+
     def backlog(self) -> int:
         """Bytes sent whose arrival has not been acknowledged yet (acknowledgements take the way
         back), or that have not been given up."""

@@ -20,6 +20,7 @@ from netcode.transports import aiortc_private
 from netcode.transports.base import MAX_TRANSPORT_MESSAGE, Lane, TransportStats
 from netcode.transports.gathering import Gathering
 from netcode.transports.listener import Listener
+from netcode.transports.media import MediaPath
 from netcode.transports.webrtc_config import IceServer, choose, create_connection
 from netcode.transports.webrtc_progress import progress
 from netcode.transports.webrtc_sdp import (
@@ -107,6 +108,7 @@ class WebRtcTransport:
         self._relay_only = relay_only
         self._gathering: Gathering | None = None
         self._listen_to_aiortc()
+        self._media: MediaPath | None = None
         self._internals = aiortc_private.internals(self._pc)
         if self._internals is not None:
             self._gathering = self._internals.gather(
@@ -241,6 +243,17 @@ class WebRtcTransport:
         self.stats.bytes_sent += size
         self.stats.messages_sent += 1
 
+    def send_media(self, packet: bytes) -> None:
+        """See `Transport.send_media`. On an unknown release of aiortc it goes by a lane."""
+        if self._ended is not None or self._lanes_open < len(Lane):
+            return
+        if self._media is None:
+            self.send(Lane.UNRELIABLE, packet)
+            return
+        self._media.send(packet)
+        self.stats.bytes_sent += len(packet)
+        self.stats.messages_sent += 1
+
     def backlog(self) -> int:
         """See `Transport.backlog`. On an unknown aiortc release, what is in SCTP is missing."""
         if self._ended is not None:
@@ -324,6 +337,9 @@ class WebRtcTransport:
         )
         internals.harden(
             frozenset(Lane), self._count_dropped, partial(self._end, "the other end sent garbage")
+        )
+        self._media = internals.open_media(
+            partial(self._on_message, Lane.UNRELIABLE), self._count_dropped
         )
         if filters is not None:
             internals.filter_datagrams(filters, self._listener.failed)
