@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from netcode.core.display import Display, Events
+from netcode.core.guest_voice import GuestVoice
 from netcode.core.inbox import MAX_INBOX, Inbox
 from netcode.core.inputs import InputSampler
 from netcode.core.join import (
@@ -123,6 +124,7 @@ class Guest:
             lock=self.lock,
         )
         self._control = session.open(CONTROL, RELIABLE)[0]
+        self.voice = GuestVoice(self.connection)
         self._mailbox = Mailbox(protocol, session, self.world)
         self._receiver = Receiver(self.world.tables, self.history, self.world.texts)
         self._authoritative: World | None = None
@@ -345,6 +347,9 @@ class Guest:
     def _message(self, channel: Channel, payload: bytes) -> None:
         if channel is self._control:
             self._answer(payload)
+            return
+        if self.voice.carries(channel):
+            self.voice.take(payload)
             return
         if not self._mailbox.carries(channel):
             return

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from netcode.core.arrivals import Arrival, Arrivals
+from netcode.core.host_voice import HostVoice
 from netcode.core.join import (
     MAX_GRACE,
     MAX_TICK_RATE,
@@ -40,6 +41,7 @@ from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
 from netcode.sync.sender import Sender
 from netcode.transports.base import Transport
+from netcode.voice.policies import VoicePolicy
 from netcode.wire.packets import INPUT, decode_inputs
 from netcode.world.history import History
 from netcode.world.world import World
@@ -74,6 +76,7 @@ class Host:
         max_players: int = 64,
         max_rewind: float = MAX_REWIND,
         grace: float = GRACE,
+        voice: VoicePolicy | None = None,
         seed: int = 0,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
@@ -85,6 +88,8 @@ class Host:
             raise UsageError(f"priority takes nc.Priority({{Ship: 4}}), not {priority!r}")
         if not isinstance(budget, Budget | None):
             raise UsageError(f"budget takes nc.Budget(ceiling=...), not {budget!r}")
+        if not isinstance(voice, VoicePolicy | None):
+            raise UsageError(f"voice takes a policy such as nc.EveryoneVoice(), not {voice!r}")
         if not 1 <= tick_rate <= MAX_TICK_RATE:
             raise UsageError(
                 f"tick_rate must be 1 to {MAX_TICK_RATE} ticks a second, not {tick_rate}"
@@ -133,6 +138,7 @@ class Host:
         self._budget = budget or Budget()
         self._sender = Sender(self.world.tables, self.history, interest, priority)
         self._loop: TickLoop | None = None
+        self.voice = None if voice is None else HostVoice(voice, clock, lambda: list(self.guests))
         self._grace = float(grace)
         self._tickets = Tickets(entropy)
         self._arrivals = Arrivals(
@@ -264,7 +270,9 @@ class Host:
     def _message(self, player: Player, channel: Channel, payload: bytes) -> None:
         if channel is player.control_channel:
             raise WireError("said hello twice")
-        if player.mailbox.carries(channel):
+        if self.voice is not None and self.voice.carries(player, channel):
+            self.voice.take(player, payload)
+        elif player.mailbox.carries(channel):
             self._said(player, payload)
 
     def _said(self, player: Player, payload: bytes) -> None:
@@ -352,6 +360,8 @@ class Host:
         arrival.link.send(arrival.control, encode(welcome))
         if self._grace:
             arrival.link.give_ticket(self._tickets.issue(number))
+        if self.voice is not None:
+            self.voice.add(player)
         for handler in self.on_join:
             if player.connected:  # no handler before has kicked the player
                 self._guarded(handler, player)
@@ -404,6 +414,8 @@ class Host:
             return
         player.left_because = reason
         self.guests.remove(player)
+        if self.voice is not None:
+            self.voice.remove(player)
         self._sender.remove(player.id)
         player.mailbox.close(reason)
         for handler in self.on_leave:

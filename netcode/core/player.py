@@ -75,6 +75,8 @@ class Player:
         self.budget = budget
         self._world = world
         self._entities: list[Entity] = []
+        self.may_speak = True
+        """Whether others hear this player's voice; may be set: a spectator only listens."""
         self.newest_packet = 0
         self._offsets: deque[float] = deque(maxlen=OFFSETS)
         """By how much later than their tick the last input packets came."""
@@ -157,6 +159,10 @@ class Player:
         if point is not None and not 2 <= len(point) <= 3:
             raise UsageError(f"a viewpoint has two or three numbers, not {point!r}")
         self._viewpoint = None if point is None else tuple(float(part) for part in point)
+
+    def place(self) -> tuple[float, ...] | None:
+        """Where the player looks from, whether that has been set or follows an entity."""
+        return self._viewpoint or self._place()
 
     def _place(self) -> tuple[float, ...] | None:
         """Where the first entity is that has a position, shots and the like left out."""
@@ -285,7 +291,7 @@ class Player:
         backlog = connection.link.transport.backlog() if connection.link is not None else 0
         rate = self.budget.review(now, connection.rtt, self.peer.loss, backlog)
         self.peer.budget = round(rate / broadcast_rate)
-        self.peer.viewpoint = self._viewpoint or self._place()
+        self.peer.viewpoint = self.place()
         self.peer.input_tick = self.inputs.consumed_tick
         self.peer.earliness = self.inputs.report()
         # An acknowledgement waits for the client's next packet, and then for the next broadcast.

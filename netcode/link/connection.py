@@ -54,6 +54,8 @@ class Connection:
         self.lost_at: float | None = None
         """When the link failed; None while there is one, and when it is over."""
         self.over_because: str | None = None
+        self.on_media: Callable[[bytes], None] = lambda packet: None
+        """Called with each RTP packet that comes; may be set."""
         self._lost_because = ""
         self._rtt_before: float | None = None
         self._clock = clock
@@ -159,6 +161,11 @@ class Connection:
         elif self.over_because is None:
             self.link.send(channel, payload)
 
+    def send_media(self, packet: bytes) -> None:
+        """Send an RTP packet at once; it is lost if there is no link."""
+        if self.link is not None:
+            self.link.send_media(packet)
+
     def close(self, reason: str) -> None:
         """End it, and tell the other end why if there is a link. Idempotent."""
         for link in (self.waiting, self.link):
@@ -198,6 +205,7 @@ class Connection:
             self._on_datagram(data)
 
         link.on_message, link.on_datagram = first_message, first_datagram
+        link.on_media = lambda packet: self.on_media(packet)
         link.on_closed = lambda reason: self._closed(link, reason)
 
     def _ticket(self, link: Link, ticket: bytes) -> None:

@@ -21,6 +21,7 @@ from netcode.testing.manual_clock import MachineClock, ManualClock
 from netcode.testing.stepped_client import SteppedClient
 from netcode.transports.link_model import Conditions
 from netcode.transports.loopback import LoopbackTransport, LoopbackWire, loopback_pair
+from netcode.voice.policies import VoicePolicy
 
 FRAME = 1 / 60
 """Seconds between two updates of a client: a screen's frame."""
@@ -45,6 +46,7 @@ class ServerOptions(TypedDict, total=False):
     max_players: int
     max_rewind: float
     grace: float
+    voice: VoicePolicy | None
 
 
 def _nothing(client: SteppedClient) -> Sequence[Input]:

@@ -1,10 +1,10 @@
-"""Media on a WebRTC connection: RTP packets under SRTP, beside the data channels and without tracks.
+"""Media on a WebRTC connection: RTP packets under SRTP, beside the data channels, without tracks.
 
 Every connection agrees on SRTP keys when it is encrypted (RFC 5764), also one that has no audio in
-its description. So a packet can be sent at once, past SCTP with its queue and its congestion window,
-for the price of one encryption; nothing has to be negotiated when somebody begins to speak, and none
-of aiortc's tasks, threads and buffers for tracks are needed. What the packets hold is the business
-of the two ends: between ours, `netcode.voice`.
+its description. So a packet can be sent at once, past SCTP with its queue and its congestion
+window, for the price of one encryption; nothing has to be negotiated when somebody begins to speak,
+and none of aiortc's tasks, threads and buffers for tracks are needed. What the packets hold is the
+business of the two ends: between ours, `netcode.voice`.
 
 It reaches past public names, like `aiortc_private`, which puts it in place.
 """

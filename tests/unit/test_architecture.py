@@ -26,7 +26,7 @@ FLOORS = (
     ("netcode.wire",),
     ("netcode.protocol", "netcode.world"),
     ("netcode.sync", "netcode.play"),
-    ("netcode.link",),
+    ("netcode.link", "netcode.voice"),
     ("netcode.core",),
     ("netcode.transports",),
     ("netcode.doors", "netcode.introductions", "netcode.switching", "netcode.testing"),

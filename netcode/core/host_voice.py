@@ -1,0 +1,72 @@
+"""Voice at the host: who is told the rules of it, and whose packets are passed on to whom."""
+
+from collections.abc import Callable, Iterable
+
+from netcode.core.player import Player
+from netcode.core.voice_words import VOICE, VoiceRules, decode_listening, encode
+from netcode.link.delivery import RELIABLE
+from netcode.link.session import Channel
+from netcode.voice.forwarding import Forwarding, Member
+from netcode.voice.policies import VoicePolicy
+
+
+class HostVoice:
+    """The voices of one host. ``players()`` gives those that are in the game."""
+
+    def __init__(
+        self,
+        policy: VoicePolicy,
+        clock: Callable[[], float],
+        players: Callable[[], Iterable[Player]],
+    ) -> None:
+        self.forwarding = Forwarding(policy)
+        self._clock = clock
+        self._players = players
+        self._recording = False
+        self._channels: dict[int, Channel] = {}
+
+    @property
+    def recording(self) -> bool:
+        """Whether somebody records; everybody is told when it is set."""
+        return self._recording
+
+    @recording.setter
+    def recording(self, on: bool) -> None:
+        if on != self._recording:
+            self._recording = on
+            for player in self._players():
+                self._tell(player)
+
+    def add(self, player: Player) -> None:
+        """A player has joined: it is told the rules, and may speak."""
+        connection = player.connection
+        self._channels[player.id], _ = connection.session.open(VOICE, RELIABLE)
+        connection.on_media = lambda packet: self.forwarding.take(player.id, packet, self._clock())
+        self.forwarding.add(
+            Member(
+                player.id,
+                send=connection.send_media,
+                place=player.place,
+                groups=lambda: player.groups,
+                may_speak=lambda: player.may_speak,
+            )
+        )
+        self._tell(player)
+
+    def remove(self, player: Player) -> None:
+        """A player has gone."""
+        self._channels.pop(player.id, None)
+        self.forwarding.remove(player.id)
+
+    def carries(self, player: Player, channel: Channel) -> bool:
+        """Whether a channel is the one on which this player speaks about voice."""
+        return self._channels.get(player.id) is channel
+
+    def take(self, player: Player, payload: bytes) -> None:
+        """Take what a player says about voice. Raises `WireError`."""
+        self.forwarding.listen(player.id, decode_listening(payload).on)
+
+    def _tell(self, player: Player) -> None:
+        policy = self.forwarding.policy
+        rules = VoiceRules(policy.full, policy.silent, self._recording)
+        player.connection.send(self._channels[player.id], encode(rules))
