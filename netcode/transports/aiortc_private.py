@@ -6,8 +6,8 @@ make this one allocate. `internals` gives access to these for one peer connectio
 installed releases are ones this module was written against; otherwise it says so once and
 returns None, and the transport carries on with what aiortc does by itself.
 
-What concerns ICE alone is in `gathering`, `path_finding` and `turn_client`. Nothing global is
-patched: every hook is an attribute of one connection's own objects.
+What concerns ICE alone is in `gathering`, `path_finding` and `turn_client`, and media are in
+`media`. Nothing global is patched: every hook is an attribute of one connection's own objects.
 """
 
 import asyncio
