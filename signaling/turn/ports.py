@@ -13,6 +13,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import cast
 
+from signaling.listening import as_tcp
 from signaling.turn.allocations import Client
 from signaling.turn.outside import NoRelayedAddress
 from signaling.turn.stun import Address, Family
@@ -184,6 +185,8 @@ def local_address_towards(host: str, family: Family) -> str | None:
 def bind(kind: socket.SocketKind, host: str, port: int) -> socket.socket:
     """Return a socket, bound and not blocking. Raises `OSError`."""
     bound = socket.socket(_SOCKET_FAMILY[family_of(host)], kind)
+    if kind is socket.SOCK_STREAM:
+        bound = as_tcp(bound)
     try:
         bound.setblocking(False)
         if ":" in host:

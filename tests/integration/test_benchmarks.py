@@ -9,9 +9,10 @@ from statistics import median
 
 import pytest
 
-from benchmarks import busy_game, cable, latency, report
+from benchmarks import busy_game, cable, connect, latency, report
 from benchmarks.__main__ import main, questions
 from benchmarks.cable import ADDRESSES, Cable
+from benchmarks.connect_ends import Try
 from benchmarks.latency import Measured, staleness
 from netcode.transports.link_model import Conditions, LinkModel
 
@@ -235,3 +236,27 @@ def test_busy_game_measures_every_case_with_a_real_server_and_player(tmp_path: P
         assert ((case.name, "frame_ms_p50") in figures) == case.busy
     assert figures["busy/ours", "snapshot_p50_to_5ms"] > 0
     assert figures["busy/ours", "frame_p50_to_alone"] > 0
+
+
+# -- the connect question --------------------------------------------------------------------
+
+
+def test_connect_measures_each_rung_and_goes_on_when_one_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "WARM_UPS", 0)
+    monkeypatch.setattr(connect, "QUICK_RESUMES", 1)
+    monkeypatch.setattr(connect, "CONNECTS", [*connect.CONNECTS, Try("connect", "pigeon")])
+    file = tmp_path / "rows.json"
+    assert main(["connect", "--quick", "--runs", "2", "--json", str(file)]) == 0
+    rows = json.loads(file.read_text())["rows"]
+    figures = {(row["case"], row["metric"]): row["value"] for row in rows}
+    for rung in ("direct", "turn_udp", "turn_tcp", "websocket"):
+        assert 0 < figures[rung, "p50_ms"] <= figures[rung, "p95_ms"] < 5_000
+        assert figures[rung, "p50_to_raw"] == pytest.approx(
+            figures[rung, "p50_ms"] / figures["raw_aiortc", "p50_ms"]
+        )
+    # Before half a second has passed, nobody could know that a link is dead.
+    assert 500 < figures["resume/direct", "p50_ms"] < 20_000
+    assert not any(row["case"] == "pigeon" for row in rows)
+    assert "absent: pigeon" in capsys.readouterr().err
