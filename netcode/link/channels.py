@@ -218,11 +218,6 @@ class Incoming:
         """Bytes that wait here for a missing piece, or behind a missing message."""
         return self._partial_bytes + self._beyond_bytes
 
-    def relink(self) -> None:
-        """The link was replaced: pieces of half a message will come again from the first."""
-        self._partial.clear()
-        self._partial_bytes = 0
-
     # ----------------------------------------------------------------------------------------
 
     def _has(self, sequence: int) -> bool:

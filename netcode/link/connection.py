@@ -92,6 +92,12 @@ class Connection:
         self.link = self._new_link(transport, carries=True)
         return self.link
 
+    def begin_on(self, link: Link) -> None:
+        """The first link at the end that calls, where that has been started before: on it the two
+        have found out who they are."""
+        self.adopt(link)
+        link.on_ticket = lambda ticket: self._ticket(link, ticket)
+
     def come_back(self, transport: Transport) -> Link:
         """Ask on a new link to carry the session on there. It needs a `ticket`.
 

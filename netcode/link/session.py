@@ -130,10 +130,13 @@ class Session:
                 channel.outgoing.acknowledge(entry)
 
     def relink(self) -> None:
-        """A new link carries the session from now on."""
+        """A new link carries the session from now on.
+
+        What is here of half a message stays: its pieces come again, but on the unordered lane some
+        of them may have overtaken the word that this is the link now.
+        """
         for channel in self.channels.values():
             channel.outgoing.relink()
-            channel.incoming.relink()
             if channel.delivery.reliable:
                 self._to_tell[channel.number] = TELLINGS
 

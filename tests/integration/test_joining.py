@@ -155,12 +155,13 @@ async def test_a_mesh_asks_for_new_credentials_when_somebody_is_about_to_call(
     async with SignalingServer(ice_servers=servers) as signaling:
         url = f"ws://127.0.0.1:{signaling.port}"
         async with nc.join_mesh(url, room="42") as ada:
-            first = ada._member and ada._member.ice_servers
+            before = ada._presence.membership
+            assert before is not None
+            first = before.member.ice_servers
             async with nc.join_mesh(url, room="42"):
                 await ada.wait_for_peers(1)
                 assert asked.count(ada.id) == 2
-                assert ada._member is not None
-                assert ada._member.ice_servers != first
+                assert before.member.ice_servers != first
 
 
 async def test_a_servers_relays_are_asked_for_by_the_players_subject() -> None:

@@ -172,6 +172,21 @@ def test_a_message_cut_in_the_middle_starts_again_from_its_first_piece(delivery:
     assert got == [payload]
 
 
+def test_pieces_may_overtake_the_word_that_the_new_link_carries_the_session() -> None:
+    a, b = Session(), Session()
+    out, _ = a.open("x", UNORDERED)
+    b.open("x", UNORDERED)
+    payload = bytes(range(256)) * 20
+    out.outgoing.send(payload, 0.0)
+    a.relink()
+    got = []
+    while (piece := out.outgoing.next_frame(0.0)) is not None:
+        got += [payload for _, payload in b.receive(Lane.UNORDERED, piece)]
+        if piece.index == 1:
+            b.relink()
+    assert got == [payload]
+
+
 def test_a_channel_that_is_opened_after_the_cut_still_gets_everything_once() -> None:
     a, b = Session(), Session()
     out, _ = a.open("late", RELIABLE)
