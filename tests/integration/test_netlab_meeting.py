@@ -37,12 +37,6 @@ SYMMETRIC = End(Nat.SYMMETRIC)
 RELAY_ONLY = End(Nat.PORT_RESTRICTED, Udp.RELAY_ONLY)
 BLOCKED = End(Nat.PORT_RESTRICTED, Udp.BLOCKED)
 
-NO_UDP = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="without UDP no way is found: of the relay's urls only the first one is asked",
-)
-
 PAIRS = {
     "open - cone": (OPEN, CONE, "direct"),
     "cone - cone": (CONE, CONE, "direct"),
@@ -78,10 +72,7 @@ def urls(internet: Internet, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.mark.parametrize("relay", RELAYS)
-@pytest.mark.parametrize(
-    "pair",
-    [pytest.param(pair, marks=NO_UDP if BLOCKED in PAIRS[pair] else ()) for pair in PAIRS],
-)
+@pytest.mark.parametrize("pair", PAIRS)
 def test_two_ends_meet(internet: Internet, urls: dict[str, str], pair: str, relay: str) -> None:
     waits, calls, rung = PAIRS[pair]
     soon = SOON_WITHOUT_UDP if BLOCKED in (waits, calls) else SOON

@@ -304,3 +304,23 @@ def test_a_laptop_that_slept_for_longer_than_the_silence_limit_comes_back() -> N
     client.relink()
     table.talk(client, 2.0)
     table.check(client)
+
+
+def test_a_hundred_kilobytes_are_on_their_way_when_the_line_is_cut() -> None:
+    table = Table(1)
+    client = table.enter("4g")
+    player = table.game.player_of(client)
+    table.talk(client, 1.0)
+    for _ in range(2):
+        client.send(Note(number=table.sent_up, bulk=bytes(65_536)))
+        table.sent_up += 1
+        player.send(Note(number=table.sent_down, bulk=bytes(65_536)))
+        table.sent_down += 1
+    table.game.run(0.2)
+    for connection in (client.guest.connection, player.connection):
+        channels = connection.session.channels.values()
+        assert sum(channel.outgoing.waiting_bytes for channel in channels) > 100_000
+    client.cut()
+    table.game.run(3.0)
+    client.relink()
+    table.check(client)

@@ -24,15 +24,10 @@ def server(game: nc.Protocol, secret: str, relay: str, port: int) -> nc.Server:
 
 def way_to(peer: nc.MeshPeer) -> dict[str, str]:
     """The rung of a mesh's link, and the path that packets take, for people."""
-    path = peer._transport.path()
-    return {"rung": rung_of(path), "path": path}
+    link = peer._connection.link
+    return {"rung": peer.rung, "path": "" if link is None else link.transport.path()}
 
 
 def way_of(client: nc.Client) -> dict[str, str]:
     """The same of a client's link."""
     return {"rung": client.stats.rung, "path": client.stats.path}
-
-
-def rung_of(path: str) -> str:
-    """The rung that a path lies on. Only UDP leads to a relay so far."""
-    return "turn_udp" if "relay" in path.split(" ")[0].split("-") else "direct"
