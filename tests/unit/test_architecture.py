@@ -25,8 +25,8 @@ FLOORS = (
     ("netcode.declarations",),
     ("netcode.wire",),
     ("netcode.protocol", "netcode.world"),
-    ("netcode.sync", "netcode.play"),
-    ("netcode.link", "netcode.voice"),
+    ("netcode.sync", "netcode.play", "netcode.voice"),
+    ("netcode.link",),
     ("netcode.core",),
     ("netcode.transports",),
     ("netcode.doors", "netcode.introductions", "netcode.switching", "netcode.testing"),
@@ -58,6 +58,9 @@ IMPURE = {
 ALLOWED = {("netcode.play.step", "random")}
 """`Step.random` makes a `random.Random` from the seed, the tick and the entity, and from nothing
 else."""
+
+PURE_VOICE = ("activity", "opus", "rtp", "sinks", "sources", "talker")
+"""Modules of voice that know no clock and no thread."""
 
 PURE_SIGNALING = (
     "credentials",
@@ -189,6 +192,12 @@ def test_the_rules_of_signaling_are_pure(name: str) -> None:
     for imported in imports(path):
         top = imported.split(".")[0]
         assert top not in IMPURE or (module_of(path), top) in CODEC, f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("name", PURE_VOICE)
+def test_the_rules_of_voice_are_pure(name: str) -> None:
+    for imported in imports(ROOT / "netcode" / "voice" / f"{name}.py"):
+        assert imported.split(".")[0] not in IMPURE, f"{name} imports {imported}"
 
 
 @NETCODE
