@@ -50,7 +50,7 @@ class Reach:
         self._enter = enter
         self._name = name
         self._filters = filters
-        self._room: _Room | None = None
+        self._room: Room | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
@@ -85,11 +85,11 @@ class Reach:
         except signaling.ConnectionLost as error:
             raise Unreachable(f"{self._url} hung up: {error}") from None
 
-    async def _enter_room(self, timeout: float, token: str | None) -> "_Room":
+    async def _enter_room(self, timeout: float, token: str | None) -> "Room":
         began = time.monotonic()
         member = await self._enter(name=self._name or "player", timeout=timeout, token=token)
         took = time.monotonic() - began
-        self._room = _Room(member, self._filters)
+        self._room = Room(member, self._filters)
         self._room.head_start = min(
             MAX_HEAD_START, max(HEAD_START, took * HEAD_START_TRIPS / ROUND_TRIPS)
         )
@@ -111,13 +111,13 @@ class Reach:
             await asyncio.wait(self._leaving)
 
 
-class _Room:
-    """A membership of the room, with somebody who listens."""
+class Room:
+    """A membership of the room, with somebody who listens. `close` ends it."""
 
     def __init__(
         self,
         member: signaling.SignalingClient,
-        filters: Callable[[], DatagramFilters | None],
+        filters: Callable[[], DatagramFilters | None] = lambda: None,
     ) -> None:
         self.member = member
         self.head_start = HEAD_START

@@ -17,6 +17,7 @@ from collections.abc import Callable, Container, Coroutine
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
+from aioice import stun
 from aiortc import RTCPeerConnection
 from aiortc.rtcsctptransport import (
     DataChunk,
@@ -54,6 +55,10 @@ here, and few enough that sorting them for each SACK stays cheap."""
 MAX_FRAGMENTS = 16_384
 """Fragments that one stream keeps for messages not yet complete. The window in bytes bounds
 memory only if fragments are large, and the other end chooses their size."""
+
+PROBE_PATIENCE = 0.45
+"""Seconds for one question and its answer: less than the half second after which it goes out again,
+so that what is lost counts."""
 
 FIRST_BYTE_AFTER_STUN = 20
 """Datagrams that begin with a smaller byte are STUN (RFC 7983 section 7), or ZRTP's 16 to 19
@@ -147,6 +152,28 @@ class Internals:
         # What is found by its packets before it is told of is told of later, and aioice then
         # gives it the type that it was told of with.
         return "turn_udp" if pair.remote_candidate.type == "relay" else "direct"
+
+    async def probe(self) -> bool:
+        """Ask the other end, once and on the pair in use, whether it is there; say whether the
+        answer came within `PROBE_PATIENCE`."""
+        connection = self._connection
+        pair = connection._nominated.get(COMPONENT)
+        if pair is None or connection.remote_password is None:
+            return False
+        # As aioice asks for consent. It would ask again after half a second, which is not awaited.
+        asking = type(pair.protocol).request(
+            pair.protocol,
+            connection.build_request(pair, nominate=False),
+            pair.remote_addr,
+            connection.remote_password.encode(),
+            retransmissions=1,
+        )
+        try:
+            async with asyncio.timeout(PROBE_PATIENCE):
+                await asking
+        except (TimeoutError, stun.TransactionError, OSError):
+            return False
+        return True
 
     # Retransmission
 

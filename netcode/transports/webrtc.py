@@ -278,6 +278,14 @@ class WebRtcTransport:
         """Smoothed round-trip time in seconds; None before anything was acknowledged."""
         return self._internals.rtt() if self._internals else None
 
+    async def probe(self) -> bool:
+        """Send a datagram to the other end, which answers it by itself, on the path in use.
+
+        True when the answer is here; False if either was lost, or takes longer than 0.45 s, and on
+        an unknown release of aiortc. Cancelling it gives the answer up.
+        """
+        return self._internals is not None and await self._internals.probe()
+
     def path(self) -> str:
         """The way packets take, for people: the candidate types of both ends, the protocol and
         the other end's address, as ``"host-relay udp 203.0.113.7"``; ``""`` while unknown."""

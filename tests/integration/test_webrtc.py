@@ -58,6 +58,24 @@ async def test_an_open_transport_knows_its_path_and_round_trip(lab: Lab) -> None
     assert b.transport.path()
 
 
+async def test_a_probe_is_answered_by_itself_and_a_lost_one_is_not_sent_again(lab: Lab) -> None:
+    a, b = await lab.pair()
+    assert await a.transport.probe()
+    assert await b.transport.probe()
+    assert b.received == []  # nobody there was troubled
+
+    internals = a.transport._internals
+    assert internals is not None
+    sent = []
+    [protocol] = {pair.protocol for pair in internals._connection._nominated.values()}
+    protocol.send_stun = lambda message, addr: sent.append(message)
+    assert not await a.transport.probe()
+    assert len(sent) == 1
+    a.transport.close()
+    await a.transport.wait_closed()
+    assert not await a.transport.probe()
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_loss_hits_only_the_lane_that_allows_it(lab: Lab, seed: int) -> None:
     weather = Weather(seed), Weather(seed + 100)

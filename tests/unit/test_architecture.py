@@ -36,6 +36,8 @@ FLOORS = (
     ("netcode.server", "netcode.mesh"),
     ("netcode.client",),
     ("netcode",),
+    ("netcode.tools",),
+    ("netcode.__main__",),
 )
 """The house from the ground up. A module belongs to the room with the longest name that fits; it
 may import from its own room and from floors below, never from a neighbour on its floor."""
