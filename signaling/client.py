@@ -304,7 +304,7 @@ async def _open(url: str, tls: ssl.SSLContext | None) -> ClientConnection:
         return await open_websocket(
             url,
             **extra,
-            proxy=None if _is_this_machine(url) else True,
+            proxy=None if is_this_machine(url) else True,
             compression=None,
             open_timeout=None,
             ping_interval=limits.ping_interval,
@@ -409,7 +409,7 @@ def _why(url: str, closed: ConnectionClosed) -> str:
     return f"the connection to the signaling server at {url} was lost"
 
 
-def _is_this_machine(url: str) -> bool:
+def is_this_machine(url: str) -> bool:
     """Whether the url leads to this machine, where no proxy may take it."""
     host = urlsplit(url).hostname or ""
     try:

@@ -5,7 +5,6 @@ import errno
 import socket
 import ssl
 import time
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,12 +12,15 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from websockets.proxy import get_proxy
+from websockets.uri import parse_uri
 
 import signaling
 from netcode.doors import Enter
 from netcode.errors import JoinError, Refused
 from netcode.tools import judge_door as judge
 from netcode.tools.findings import Finding, Mark
+from signaling.client import is_this_machine
 
 TIMEOUT = 5.0
 """Seconds for each step."""
@@ -53,17 +55,12 @@ class Door:
         return urlsplit(self.url).port or (80 if self.tls is None else 443)
 
     def proxy(self) -> str:
-        """The proxy that is set for this machine and such a URL; "" if there is none, or it is not
-        for this host. One that is set with a password is named without."""
-        scheme = "http" if self.tls is None else "https"
-        set_here = urllib.request.getproxies()
-        proxy = set_here.get("ws" if self.tls is None else "wss") or set_here.get(scheme, "")
-        if not proxy or urllib.request.proxy_bypass(self.host):
+        """Host and port of the proxy that a game would use for this URL; "" for none."""
+        chosen = None if is_this_machine(self.url) else get_proxy(parse_uri(self.url))
+        if chosen is None:
             return ""
-        if self.host == "localhost" or self.host.startswith("127.") or self.host == "::1":
-            return ""
-        parts = urlsplit(proxy)
-        return f"{parts.hostname}:{parts.port}" if parts.hostname else proxy.rpartition("@")[2]
+        parts = urlsplit(chosen)  # never shown as a whole: it may hold a password
+        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
 async def look(door: Door) -> AsyncIterator[Finding]:

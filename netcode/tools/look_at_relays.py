@@ -24,7 +24,8 @@ ALLOCATE_TIMEOUT = 3.0
 """What a game gives a relay, too."""
 
 ECHO_TIMEOUT = 2.0
-ECHO_INTERVAL = 0.1
+ECHO_PATIENCE = 0.5
+"""Seconds for one packet, before another one is sent."""
 
 MAX_SERVERS = 8
 """Urls that are asked; more are told by nobody in his right mind."""
@@ -229,18 +230,19 @@ async def _echo(known: TurnServer, ends: tuple[_Relayed, _Relayed]) -> tuple[flo
         return None, f"no second address: {reason(error)}"
     loop = asyncio.get_running_loop()
     end = loop.time() + ECHO_TIMEOUT
+    has_passed = False
     while loop.time() < end and not (here.refusals or there.refusals):
-        # Each lets the other's packets in by sending there; the first ones only do that.
+        # Each lets the other's packets in by sending there.
         there.transport.sendto(b"netcode", here.address)
         there.arrived.clear()
         began = time.perf_counter()
         here.transport.sendto(b"netcode", there.address)
         try:
-            async with asyncio.timeout(ECHO_INTERVAL if not here.arrived.is_set() else 1.0):
+            async with asyncio.timeout(min(ECHO_PATIENCE, end - loop.time())):
                 await there.arrived.wait()
-            if here.arrived.is_set():
-                return time.perf_counter() - began, ""
-            here.arrived.set()
         except TimeoutError:
             continue
+        if has_passed:
+            return time.perf_counter() - began, ""
+        has_passed = True  # and had to wait for its channel: the next one is measured
     return None, "; ".join([*here.refusals, *there.refusals])
