@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from netcode.core.voice_words import VOICE, Listening, VoiceRules, decode_rules, encode
+from netcode.core.voice_words import (
+    VOICE,
+    Listening,
+    Recording,
+    VoiceRules,
+    decode_rules,
+    encode,
+)
 from netcode.link.connection import Connection
 from netcode.link.delivery import RELIABLE
 from netcode.link.session import Channel
@@ -29,6 +36,10 @@ class GuestVoice:
     def want(self, on: bool) -> None:
         """Be sent voices, or none."""
         self._connection.send(self._channel, encode(Listening(on)))
+
+    def tell_recording(self, on: bool) -> None:
+        """Tell the host, which tells everybody, that this player records, or has stopped."""
+        self._connection.send(self._channel, encode(Recording(on)))
 
     def carries(self, channel: Channel) -> bool:
         return channel is self._channel

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from netcode.core.player import Player
-from netcode.core.voice_words import VOICE, VoiceRules, decode_listening, encode
+from netcode.core.voice_words import VOICE, Listening, VoiceRules, decode_wish, encode
 from netcode.link.delivery import RELIABLE
 from netcode.link.session import Channel
 from netcode.voice.forwarding import Forwarding, Member
@@ -22,18 +22,19 @@ class HostVoice:
         self.forwarding = Forwarding(policy)
         self._clock = clock
         self._players = players
-        self._recording = False
+        self._recorders: set[int] = set()
         self._channels: dict[int, Channel] = {}
 
     @property
     def recording(self) -> bool:
-        """Whether somebody records; everybody is told when it is set."""
-        return self._recording
+        """Whether somebody records. Everybody is told when that changes."""
+        return bool(self._recorders)
 
-    @recording.setter
-    def recording(self, on: bool) -> None:
-        if on != self._recording:
-            self._recording = on
+    def record(self, who: int, on: bool) -> None:
+        """A player records what it hears, or has stopped; 0 is the server itself."""
+        before = self.recording
+        (self._recorders.add if on else self._recorders.discard)(who)
+        if self.recording != before:
             for player in self._players():
                 self._tell(player)
 
@@ -57,6 +58,7 @@ class HostVoice:
         """A player has gone."""
         self._channels.pop(player.id, None)
         self.forwarding.remove(player.id)
+        self.record(player.id, False)
 
     def carries(self, player: Player, channel: Channel) -> bool:
         """Whether a channel is the one on which this player speaks about voice."""
@@ -64,9 +66,13 @@ class HostVoice:
 
     def take(self, player: Player, payload: bytes) -> None:
         """Take what a player says about voice. Raises `WireError`."""
-        self.forwarding.listen(player.id, decode_listening(payload).on)
+        wish = decode_wish(payload)
+        if isinstance(wish, Listening):
+            self.forwarding.listen(player.id, wish.on)
+        else:
+            self.record(player.id, wish.on)
 
     def _tell(self, player: Player) -> None:
         policy = self.forwarding.policy
-        rules = VoiceRules(policy.full, policy.silent, self._recording)
+        rules = VoiceRules(policy.full, policy.silent, self.recording)
         player.connection.send(self._channels[player.id], encode(rules))

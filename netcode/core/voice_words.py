@@ -30,7 +30,14 @@ class Listening:
     on: bool
 
 
-def encode(word: VoiceRules | Listening) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Client to server: whether this player records what it hears."""
+
+    on: bool
+
+
+def encode(word: VoiceRules | Listening | Recording) -> bytes:
     values = {name: getattr(word, name) for name in word.__slots__}
     return pack([type(word).__name__, values])
 
@@ -50,11 +57,13 @@ def decode_rules(data: bytes) -> VoiceRules:
     raise WireError("no word of a server's about voice")
 
 
-def decode_listening(data: bytes) -> Listening:
+def decode_wish(data: bytes) -> Listening | Recording:
     """Raises `WireError` for anything but a client's word."""
     match _unpack(data):
         case ["Listening", {"on": bool(on)}]:
             return Listening(on)
+        case ["Recording", {"on": bool(on)}]:
+            return Recording(on)
     raise WireError("no word of a client's about voice")
 
 

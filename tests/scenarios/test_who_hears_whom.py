@@ -218,13 +218,18 @@ def test_voice_goes_on_on_another_link() -> None:
 
 def test_everybody_is_told_of_a_recording_also_who_comes_later() -> None:
     room = Room(EveryoneVoice(), "Ada Bob")
-    assert room.game.host.voice is not None
-    room.game.host.voice.recording = True
+    room.clients[0].guest.voice.tell_recording(True)
+    room.game.run(0.5)
     room.clients.append(room._enter("Cy", "lan"))
     room.game.run(1.0)
     for client in room.clients:
         assert client.guest.voice.rules is not None
         assert client.guest.voice.rules.recording
+    room.clients[0].close()
+    room.game.run(1.0)
+    rules = room.clients[1].guest.voice.rules
+    assert rules is not None
+    assert not rules.recording
 
 
 def test_without_voice_nothing_is_passed_on() -> None:
