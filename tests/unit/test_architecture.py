@@ -25,7 +25,7 @@ FLOORS = (
     ("netcode.declarations",),
     ("netcode.wire",),
     ("netcode.protocol", "netcode.world"),
-    ("netcode.sync", "netcode.play"),
+    ("netcode.sync", "netcode.play", "netcode.voice"),
     ("netcode.link",),
     ("netcode.core",),
     ("netcode.transports",),
@@ -56,6 +56,9 @@ IMPURE = {
 ALLOWED = {("netcode.play.step", "random")}
 """`Step.random` makes a `random.Random` from the seed, the tick and the entity, and from nothing
 else."""
+
+PURE_VOICE = ("opus", "rtp")
+"""Modules of voice that know no clock and no thread."""
 
 PURE_SIGNALING = (
     "credentials",
@@ -187,6 +190,12 @@ def test_the_rules_of_signaling_are_pure(name: str) -> None:
     for imported in imports(path):
         top = imported.split(".")[0]
         assert top not in IMPURE or (module_of(path), top) in CODEC, f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("name", PURE_VOICE)
+def test_the_rules_of_voice_are_pure(name: str) -> None:
+    for imported in imports(ROOT / "netcode" / "voice" / f"{name}.py"):
+        assert imported.split(".")[0] not in IMPURE, f"{name} imports {imported}"
 
 
 @NETCODE
