@@ -57,7 +57,7 @@ ALLOWED = {("netcode.play.step", "random")}
 """`Step.random` makes a `random.Random` from the seed, the tick and the entity, and from nothing
 else."""
 
-PURE_VOICE = ("arrivals", "jitter_buffer", "opus", "rtp", "stretching")
+PURE_VOICE = ("arrivals", "jitter_buffer", "mixing", "opus", "rtp", "stretching")
 """Modules of voice that know no clock and no thread."""
 
 PURE_SIGNALING = (
