@@ -131,6 +131,11 @@ class JitterBuffer:
         """Whether something of the speaker's is heard, or made up in its place."""
         return self._is_playing
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing but silence to pull, now and until a packet comes."""
+        return not self._is_playing and not self._packets and not self._left
+
     def receive(self, packet: VoicePacket, now: float) -> None:
         """A packet of this speaker's has come, at this time of the listener's clock."""
         place = self._place(packet, now)
