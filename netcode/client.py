@@ -14,7 +14,7 @@ from netcode.core.client_side import ClientSide
 from netcode.core.guest import INPUT_RATE, Guest
 from netcode.core.messaging import Reply
 from netcode.declarations import Input, Message
-from netcode.doors import door
+from netcode.doors import door, trust
 from netcode.errors import (
     Disconnected,
     NetcodeError,
@@ -140,6 +140,7 @@ class Client(ClientSide):
             door(url, room=room, token=token, ca_file=ca_file),
             name=name,
             filters=lambda: self._conditioner,
+            tls=trust(ca_file),
         )
         self._lifeline = Lifeline(self._guest, self._reach, checked_rungs(rungs), token)
         self._partings: set[asyncio.Task[None]] = set()

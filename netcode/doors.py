@@ -1,5 +1,6 @@
 """The way into a room of a signaling server, and its errors in netcode's own words."""
 
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -23,7 +24,7 @@ def door(url: str, *, room: str, token: str | None, ca_file: str | PathLike[str]
     own_token = token
     with as_ours():
         m.encode(m.Join(room, "", token=token))
-        tls = None if ca_file is None else client_context(ca_file)
+    tls = trust(ca_file)
     if tls is not None and not url.startswith("wss://"):
         raise UsageError(f"ca_file is for wss:// only, not for {url}: leave it out, or use wss://")
 
@@ -42,6 +43,15 @@ def door(url: str, *, room: str, token: str | None, ca_file: str | PathLike[str]
             raise Unreachable(str(error)) from None
 
     return enter
+
+
+def trust(ca_file: str | PathLike[str] | None) -> ssl.SSLContext | None:
+    """Whom to trust besides the system: a file's certificates, or nobody for None.
+
+    Raises `UsageError` for a file that cannot be used.
+    """
+    with as_ours():
+        return None if ca_file is None else client_context(ca_file)
 
 
 @contextmanager

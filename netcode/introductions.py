@@ -12,6 +12,7 @@ length of that name and the name, and goes on with a frame (`netcode.transports.
 import asyncio
 import logging
 import secrets
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
@@ -82,8 +83,8 @@ class Introductions:
     answered. ``ice_servers()`` is asked for each call, since credentials grow old. ``filters()``
     makes the bad weather of each WebRTC transport, if any. ``rungs`` are those that this end uses,
     as caller and as the one who is called; without ``DIRECT`` no address of this machine is told to
-    anybody. ``on_answering`` is given each answering WebRTC transport once it has opened its
-    addresses, before the caller hears of these.
+    anybody. ``tls`` says whom to trust on the way to a TURN server. ``on_answering`` is given each
+    answering WebRTC transport once it has opened its addresses, before the caller hears of these.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Introductions:
         filters: Callable[[], DatagramFilters | None] = lambda: None,
         on_call: Callable[[str], OnTransport] | None = None,
         rungs: Collection[Rung] = tuple(Rung),
+        tls: ssl.SSLContext | None = None,
         on_answering: Callable[[WebRtcTransport], None] = lambda transport: None,
     ) -> None:
         self._send = send
@@ -102,6 +104,7 @@ class Introductions:
         self._ice_servers = ice_servers
         self._filters = filters
         self._on_call = on_call
+        self._tls = tls
         self._on_answering = on_answering
         self._rungs = frozenset(rungs) - (set() if send_to else {Rung.WEBSOCKET})
         self._hidden = Rung.DIRECT not in self._rungs
@@ -420,6 +423,7 @@ class Introductions:
                 for server in servers
             ],
             relay_only=relay_only,
+            tls=self._tls,
             filters=self._filters(),
         )
 

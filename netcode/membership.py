@@ -5,6 +5,7 @@ room again makes another one, under another id.
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -24,8 +25,8 @@ RENEWAL = 1.0
 class Membership:
     """Made of a member that has just joined. Lives on an event loop.
 
-    ``filters``, ``on_call`` and ``rungs`` are those of `Introductions`; ``on_message`` is given
-    each message of the server's before the introductions are.
+    ``filters``, ``on_call``, ``rungs`` and ``tls`` are those of `Introductions`; ``on_message`` is
+    given each message of the server's before the introductions are.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Membership:
         filters: Callable[[], DatagramFilters | None] = lambda: None,
         on_call: Callable[[str], OnTransport] | None = None,
         rungs: Collection[Rung] = tuple(Rung),
+        tls: ssl.SSLContext | None = None,
         on_message: Callable[[signaling.Incoming], None] = lambda message: None,
     ) -> None:
         self.member = member
@@ -45,6 +47,7 @@ class Membership:
             filters=filters,
             on_call=on_call,
             rungs=rungs,
+            tls=tls,
         )
         self.ended_because: str | None = None
         """Why the server or the network ended it; None as long as it lasts."""

@@ -5,6 +5,7 @@ through the signaling server itself. It is entered again when another link is wa
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Sequence
 
@@ -24,7 +25,7 @@ class Reach:
     """One player's way to the host. Lives on an event loop.
 
     ``enter`` goes into the room, and is given what the caller of `open` gives. ``filters()`` makes
-    the bad weather of each transport, if any.
+    the bad weather of each transport, if any. ``tls`` says whom to trust on the way to a relay.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Reach:
         *,
         name: str,
         filters: Callable[[], DatagramFilters | None] = lambda: None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._url = url
         self._enter = enter
         self._name = name
         self._filters = filters
+        self._tls = tls
         self._room: Membership | None = None
         self._head_start = HEAD_START
         self._leaving: set[asyncio.Task[None]] = set()
@@ -79,7 +82,7 @@ class Reach:
         began = time.monotonic()
         member = await self._enter(name=self._name or "player", timeout=timeout, token=token)
         self._head_start = head_start_after(time.monotonic() - began)
-        self._room = Membership(member, filters=self._filters)
+        self._room = Membership(member, filters=self._filters, tls=self._tls)
         return self._room
 
     def leave(self) -> None:

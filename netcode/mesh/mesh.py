@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from netcode.core.join import MAX_GRACE
-from netcode.doors import Enter, door
+from netcode.doors import Enter, door, trust
 from netcode.errors import Disconnected, Unreachable, UsageError
 from netcode.introductions import OnTransport, part
 from netcode.ladder import checked_rungs
@@ -102,6 +103,7 @@ def join_mesh(
         raise UsageError(f"grace is 0 to {MAX_GRACE:.0f} seconds, not {grace!r}")
     return Mesh(
         enter=door(url, room=room, token=token, ca_file=ca_file),
+        tls=trust(ca_file),
         name=name,
         conditions=conditions,
         rungs=checked_rungs(rungs),
@@ -117,6 +119,7 @@ class Mesh:
         self,
         *,
         enter: Enter,
+        tls: ssl.SSLContext | None,
         name: str,
         conditions: str | Conditions | None,
         rungs: Sequence[Rung],
@@ -134,6 +137,7 @@ class Mesh:
             filters=lambda: self._conditioner,
             on_call=self._called,
             on_entered=lambda membership: self._circle.enter(membership.member.id),
+            tls=tls,
         )
         self._circle = Circle(
             time.monotonic,

@@ -8,6 +8,7 @@ as soon as that works, under another id.
 import asyncio
 import logging
 import random
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -60,6 +61,7 @@ class Presence:
         filters: Callable[[], DatagramFilters | None],
         on_call: Callable[[Membership, str], OnTransport],
         on_entered: Callable[[Membership], None],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.membership: Membership | None = None
         """The one of now, or the last one; None before the first."""
@@ -73,6 +75,7 @@ class Presence:
         self._filters = filters
         self._on_call = on_call
         self._on_entered = on_entered
+        self._tls = tls
         self._head_start = HEAD_START
         self._keeper: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
@@ -140,6 +143,7 @@ class Presence:
             filters=self._filters,
             on_call=lambda peer: self._on_call(membership, peer),
             rungs=self._rungs,
+            tls=self._tls,
             on_message=lambda message: self._heard(membership, message),
         )
         self.membership = membership
