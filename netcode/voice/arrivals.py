@@ -59,6 +59,15 @@ class Arrivals:
         self.base = fastest[0][2]
         self._count(offset - self.base)
 
+    def add_told(self, now: float, captured: float) -> None:
+        """A packet is lost, but what was in it is told by the one that arrives now.
+
+        So it counts as one that has come, only late: where more than 5 % are lost it pays to wait
+        for the packets after them, and where fewer are, it does not.
+        """
+        if self._fastest:
+            self._count(max(0.0, now - captured - self.base))
+
     def forget_base(self) -> None:
         """The speaker's clock has been set anew: how even packets come is still as it was."""
         self._fastest.clear()

@@ -106,9 +106,9 @@ class JitterBuffer:
         self.stats = VoiceStats()
         self._decoder = decoder
         self._arrivals = Arrivals()
-        self._packets: dict[int, VoicePacket] = {}  # by time of capture, counted on without wrap
-        self._sequences: dict[int, int] = {}
-        self._newest: tuple[int, int] | None = None  # sequence and time of capture, without wrap
+        # By time of capture: sequence and packet. Times and sequences are counted on without wrap.
+        self._packets: dict[int, tuple[int, VoicePacket]] = {}
+        self._newest: tuple[int, int] | None = None  # sequence and time of capture
         self._seen = 0  # bit n: the packet n before the newest has come
         self._stray: int | None = None
         self._out = np.zeros(4 * FRAME, np.float32)
@@ -146,8 +146,7 @@ class JitterBuffer:
         if time < self._unplayed:
             self.stats.late += 1
             return
-        self._packets[time] = packet
-        self._sequences[time] = sequence
+        self._packets[time] = sequence, packet
         if len(self._packets) > MOST_PACKETS:
             self._skip(min(self._packets))
 
@@ -182,6 +181,8 @@ class JitterBuffer:
             self._seen = (self._seen << ahead | 1) & ((1 << 2 * MOST_PACKETS) - 1)
             self._newest = newest + ahead, time
             self.stats.lost += ahead - 1
+            if ahead > 1 and not packet.marker and carries_recovery(packet.payload):
+                self._arrivals.add_told(now, (time - FRAME) / RATE)
         elif self._seen >> -ahead & 1:
             return None
         elif -ahead < 2 * MOST_PACKETS:
@@ -195,15 +196,13 @@ class JitterBuffer:
 
     def _begin(self, packet: VoicePacket) -> tuple[int, int]:
         self._packets.clear()
-        self._sequences.clear()
         self._arrivals.forget_base()
         self._seen, self._stray = 1, None
         self._newest = packet.sequence, packet.timestamp
         self._first_sequence = packet.sequence
         self._last_sequence = packet.sequence - 1
-        self._unplayed = (
-            packet.timestamp - MOST_PACKETS * FRAME
-        )  # the first may have been overtaken
+        # The first may have been overtaken: what was sent before it is welcome.
+        self._unplayed = packet.timestamp - MOST_PACKETS * FRAME
         self._rest()
         return self._newest
 
@@ -212,8 +211,8 @@ class JitterBuffer:
     def _fill(self, now: float) -> None:
         """Appends a frame, or a period more or less."""
         if not self._is_playing and not self._start(now):
-            self._out[self._left : self._left + FRAME] = 0.0
-            self._left += FRAME
+            self._out[:FRAME] = 0.0  # what was left is silence, too
+            self._left = FRAME
             return
         if self._gap:
             self._step_back(now)
@@ -250,7 +249,6 @@ class JitterBuffer:
     def _rest(self) -> None:
         self._is_playing = False
         self._gap = 0
-        self._left = 0
         self._recovered_in_gap = 0
 
     def _step_back(self, now: float) -> None:
@@ -264,18 +262,13 @@ class JitterBuffer:
             self._next = min(came)
 
     def _play(self, time: int, now: float) -> None:
-        packet, sequence = self._packets.pop(time), self._sequences.pop(time)
+        sequence, packet = self._packets.pop(time)
         try:
             frame = self._decoder.decode(packet.payload)
         except WireError:
             self._conceal()
             return
-        missing = sequence - self._last_sequence - 1 - self._recovered_in_gap
-        has_grown = missing <= 0 and time - self._unplayed < FRAME // 2
-        if self.stats.played:
-            self.stats.concealed += (
-                self._gap if has_grown and self._gap < len(_FADES) else max(0, missing)
-            )
+        self._count_concealed(sequence, time)
         self.stats.played += 1
         self._rise(frame)
         self._last_sequence = sequence
@@ -283,14 +276,23 @@ class JitterBuffer:
         self._next = self._unplayed = time + FRAME
         self._append(self._fit(frame, time, now))
 
+    def _count_concealed(self, sequence: int, time: int) -> None:
+        """What the frames of a gap were is known from the packet behind it."""
+        missing = sequence - self._last_sequence - 1 - self._recovered_in_gap
+        if missing > 0:
+            self.stats.concealed += missing
+        elif self._gap < len(_FADES) and time - self._unplayed < FRAME // 2:
+            self.stats.concealed += self._gap  # nothing is missing: it came late, and is still said
+        # Otherwise the speaker said nothing, and nothing was concealed.
+
     def _may_recover(self, ahead: int) -> bool:
-        packet = self._packets[ahead]
+        _, packet = self._packets[ahead]
         one_missing = abs(ahead - self._next - FRAME) < FRAME // 2
         return one_missing and not packet.marker and carries_recovery(packet.payload)
 
     def _recover(self, ahead: int) -> None:
         try:
-            frame = self._decoder.recover(self._packets[ahead].payload)
+            frame = self._decoder.recover(self._packets[ahead][1].payload)
         except WireError:
             self._conceal()
             return
@@ -315,7 +317,7 @@ class JitterBuffer:
         self._next += FRAME
 
     def _skip(self, time: int) -> None:
-        del self._packets[time], self._sequences[time]
+        del self._packets[time]
         self.stats.late += 1
 
     def _append(self, samples: Pcm) -> None:
