@@ -27,6 +27,7 @@ from netcode.errors import (
     StaleEntityError,
     Unreachable,
     UsageError,
+    VoiceError,
 )
 from netcode.fields import Angle, Bool, Enum, Float, Int, Ref, Text
 from netcode.link.delivery import EXPIRING, RELIABLE, SEQUENCED, UNORDERED, UNRELIABLE, Delivery
@@ -116,6 +117,7 @@ __all__ = [  # grouped by room  # noqa: RUF022
     "ProtocolMismatch",
     "Disconnected",
     "NoReply",
+    "VoiceError",
     "SendQueueFull",
     # testing games
     "testing",
