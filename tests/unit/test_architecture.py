@@ -57,7 +57,7 @@ ALLOWED = {("netcode.play.step", "random")}
 """`Step.random` makes a `random.Random` from the seed, the tick and the entity, and from nothing
 else."""
 
-PURE_VOICE = ("activity", "opus", "rtp", "sinks", "sources", "talker")
+PURE_VOICE = ("activity", "ogg", "opus", "recording", "rtp", "sinks", "sources", "talker")
 """Modules of voice that know no clock and no thread."""
 
 PURE_SIGNALING = (
