@@ -10,6 +10,7 @@
     │   └── ProtocolMismatch  both ends declare the game differently; names class and field
     ├── Disconnected          the link or the session has ended; ``reason`` says why
     ├── NoReply               a request was handled, but its handler gave no answer
+    ├── VoiceError            no microphone or speaker can be used; the text names the fix
     ├── SendQueueFull         more was sent than the link could carry; the message was not taken
     └── WireError             bytes from the network do not make sense; never leaves netcode
 
@@ -72,6 +73,11 @@ class Disconnected(NetcodeError):
 
 class NoReply(NetcodeError):
     """A request arrived, but nobody handles it, or the handler returned no message or raised."""
+
+
+class VoiceError(NetcodeError):
+    """There is no microphone or speaker, or this program may not use it. The message names the
+    fix. Whoever cannot speak can still play."""
 
 
 class SendQueueFull(NetcodeError):
