@@ -198,6 +198,28 @@ async def test_a_dropped_connection_to_signaling_is_made_anew_and_nobody_notices
         )
 
 
+async def test_a_signaling_server_that_has_fallen_silent_is_noticed_by_asking_it() -> None:
+    """As when this machine has moved to another network: the connection still looks alive."""
+    async with signaling() as url, talkers(url, "Ada", "Bob") as met:
+        presence = met[0].mesh._presence
+        before = presence.membership
+        assert before is not None
+
+        async def lose_the_question() -> None:
+            pass
+
+        before.member.renew_ice_servers = lose_the_question  # type: ignore[method-assign]
+
+        def has_moved() -> bool:
+            presence.probe()
+            return presence.membership is not before and presence.in_room
+
+        await talk(met, has_moved)
+        await talk_for(met, 0.5)
+        await check(met)
+        assert [talker.news for talker in met] == [[], []]
+
+
 async def test_a_killed_peer_is_reconnecting_and_then_gone() -> None:
     async with signaling() as url, talkers(url, "Ada", "Bob", grace=2.0) as (ada, bob):
         with children() as started:
