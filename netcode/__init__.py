@@ -44,6 +44,8 @@ from netcode.sync.policy import Viewers
 from netcode.sync.priority import Priority
 from netcode.transports.link_model import Conditions
 from netcode.vectors import Quat, Vec2, Vec3
+from netcode.voice.chat import Voice, VoiceChat
+from netcode.voice.policies import EveryoneVoice, ProximityVoice, TeamVoice, VoicePolicy
 from netcode.world.table import Table
 from netcode.world.world import World
 
@@ -98,6 +100,13 @@ __all__ = [  # grouped by room  # noqa: RUF022
     "Budget",
     "Explanation",
     "StateStats",
+    # voice
+    "Voice",
+    "VoiceChat",
+    "VoicePolicy",
+    "ProximityVoice",
+    "TeamVoice",
+    "EveryoneVoice",
     # links
     "Delivery",
     "RELIABLE",

@@ -32,6 +32,7 @@ from netcode.switching import prompt_switching
 from netcode.transports.conditioner import Conditioner
 from netcode.transports.link_model import Conditions
 from netcode.transports.link_model import conditions as conditions_of
+from netcode.voice.chat import Voice, VoiceChat
 
 JOIN_TIMEOUT = 15.0
 """Seconds from `connect` to being in the game, or to an error that says what is wrong."""
@@ -54,6 +55,7 @@ def connect(
     conditions: str | Conditions | None = None,
     input_rate: float = INPUT_RATE,
     rungs: Sequence[str] | None = None,
+    voice: Voice | None = None,
     timeout: float = JOIN_TIMEOUT,
 ) -> "Client":
     """Join a game; use the result as a context manager.
@@ -73,6 +75,9 @@ def connect(
     over without noticing. Without ``"direct"`` the server never learns this player's address from
     WebRTC.
 
+    ``voice`` lets this player talk to others and hear them, where the server has a voice policy:
+    see `Client.voice`.
+
     A link that fails is replaced while the game goes on: see `Client.reconnecting`.
 
     Raises `UsageError` at once for a wrong argument. Entering the context raises `Unreachable`
@@ -91,6 +96,7 @@ def connect(
         conditions=conditions,
         input_rate=input_rate,
         rungs=rungs,
+        voice=voice,
         timeout=timeout,
     )
 
@@ -114,6 +120,7 @@ class Client(ClientSide):
         conditions: str | Conditions | None,
         input_rate: float,
         rungs: Sequence[str] | None,
+        voice: Voice | None,
         timeout: float,
     ) -> None:
         if not isinstance(protocol, Protocol):
@@ -143,6 +150,9 @@ class Client(ClientSide):
             tls=trust(ca_file),
         )
         self._lifeline = Lifeline(self._guest, self._reach, checked_rungs(rungs), token)
+        if not isinstance(voice, Voice | None):
+            raise UsageError(f"voice takes nc.Voice(), not {voice!r}")
+        self._voice = None if voice is None else VoiceChat(voice)
         self._partings: set[asyncio.Task[None]] = set()
         self.conditions = conditions
 
@@ -150,6 +160,8 @@ class Client(ClientSide):
 
     def update(self, *inputs: Input) -> None:
         self._raise_unless_started()
+        if self._voice is not None:
+            self._voice.update()
         super().update(*inputs)
 
     def send(self, message: Message) -> None:
@@ -159,6 +171,13 @@ class Client(ClientSide):
     def request(self, message: Message) -> Reply[Message]:
         self._raise_unless_started()
         return super().request(message)
+
+    @property
+    def voice(self) -> VoiceChat:
+        """This player's voice chat. Raises `UsageError` if `connect` was not given ``voice``."""
+        if self._voice is None:
+            raise UsageError("there is no voice here: nc.connect(..., voice=nc.Voice())")
+        return self._voice
 
     @property
     def conditions(self) -> str | Conditions | None:
@@ -276,6 +295,8 @@ class Client(ClientSide):
             raise
         finally:
             self._guest.close("left")
+            if self._voice is not None:
+                self._voice.close()
             while self._partings:
                 await asyncio.wait(self._partings)
             await self._reach.close()
@@ -315,12 +336,26 @@ class Client(ClientSide):
     async def _pump(self) -> None:
         """Carry what the guest sends, until its game is over."""
         deadline = time.monotonic() + self._timeout
+        has_voice = False
         while self._guest.ended is None:
             self._guest.pump()
+            if self._guest.joined and not has_voice:
+                has_voice = True
+                self._start_voice()
             if not self._guest.joined and time.monotonic() > deadline:
                 self._guest.close("the server did not answer")
                 raise Unreachable(f"{self._url} did not answer the hello: is it overloaded?")
             await self._sleep(min(LONGEST_SLEEP, self._guest.next_timer() - time.monotonic()))
+
+    def _start_voice(self) -> None:
+        """Talk and hear, as soon as the server says that there is voice in this game."""
+        if self._voice is not None:
+            chat, voice = self._voice, self._guest.voice
+            voice.listen(chat.take)
+            voice.on_rules = lambda rules: chat.obey(rules.full, rules.silent, rules.recording)
+            if voice.rules is not None:
+                voice.on_rules(voice.rules)
+            chat.start(self._guest.player_id, voice)
 
     def _retired(self, link: Link) -> None:
         """A link has ended, or another one has taken its place."""

@@ -19,11 +19,13 @@ from netcode.link.link import Link
 from netcode.link.tickets import as_ticket
 from netcode.protocol import Protocol
 from netcode.relay import DEFAULT_RELAY, GameRelay, Relay
+from netcode.server_voice import ServerVoice
 from netcode.sync.budget import Budget
 from netcode.sync.interest import Interest
 from netcode.sync.priority import Priority
 from netcode.transports.base import Transport
 from netcode.transports.webrtc import WebRtcTransport
+from netcode.voice.policies import VoicePolicy
 from signaling import (
     Claims,
     IceServer,
@@ -66,7 +68,8 @@ class Server(ServerSide):
     player, adapted to what the link bears, and ``priority`` says what goes first when that is not
     enough. ``max_rewind`` is how many seconds back `rewind` goes at most. ``grace`` is for how many
     seconds a player whose link has failed keeps its place; it comes back by itself, and 0 is never.
-    ``seed`` is what `Step.random` draws from.
+    ``voice`` lets players talk: it says who hears whom (`ProximityVoice`, `TeamVoice`,
+    `EveryoneVoice`). ``seed`` is what `Step.random` draws from.
 
     ``join_secret`` (16 bytes at least) is what the game's back end signs join tokens with: players
     need one then, and are called as it says. It must name ``room``, so servers that share a secret
@@ -92,6 +95,7 @@ class Server(ServerSide):
         max_players: int = 64,
         max_rewind: float = MAX_REWIND,
         grace: float = GRACE,
+        voice: VoicePolicy | None = None,
         seed: int = 0,
         join_secret: bytes | str | None = None,
         room: str = GAME_ROOM,
@@ -112,10 +116,14 @@ class Server(ServerSide):
                 max_players=max_players,
                 max_rewind=max_rewind,
                 grace=grace,
+                voice=voice,
                 seed=seed,
             )
         )
         self._host.on_link_closed = self._link_closed
+        self._voice = None
+        if self._host.voice is not None:
+            self._voice = ServerVoice(self._host.voice, self.players.get)
         self._room = room
         self._relay = None if relay is None else GameRelay(relay)
         self._ice_servers = ice_servers if callable(ice_servers) else tuple(ice_servers)
@@ -142,6 +150,13 @@ class Server(ServerSide):
         self._partings: set[asyncio.Task[None]] = set()
         self._somebody_went = asyncio.Event()
         self._scheme, self._address = "ws", "127.0.0.1"
+
+    @property
+    def voice(self) -> ServerVoice:
+        """Voice on this server. Raises `UsageError` if it was made without a policy for it."""
+        if self._voice is None:
+            raise UsageError("there is no voice here: nc.Server(..., voice=nc.EveryoneVoice())")
+        return self._voice
 
     # -- running -----------------------------------------------------------------------------
 
@@ -253,6 +268,8 @@ class Server(ServerSide):
             await asyncio.wait(self._partings)
         await self._introductions.hang_up()
         await signaling.stop()
+        if self._voice is not None:
+            self._voice.stop_recording()
         if self._relay is not None:
             await self._relay.stop()
         if not ticking.cancelled():
@@ -317,6 +334,8 @@ class Server(ServerSide):
             start = time.monotonic()
             self._host.advance()
             now = time.monotonic()
+            if self._voice is not None:
+                self._voice.step(now)
             network = (now - start) * NETWORK_SHARE
             await asyncio.sleep(max(network, self._host.next_timer() - now))
 

@@ -331,6 +331,7 @@ class Circle:
             called=greeting.called,
             key=key,
             room_id=greeting.there,
+            number=number,
         )
         self.peers[peer_id] = peer
         if greeting.called:

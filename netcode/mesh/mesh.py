@@ -26,11 +26,13 @@ from netcode.mesh.circle import Circle
 from netcode.mesh.line import PeerLine
 from netcode.mesh.peer import MeshPeer
 from netcode.mesh.presence import Presence
+from netcode.mesh.voice import MeshVoice
 from netcode.rungs import Rung
 from netcode.transports.base import Transport
 from netcode.transports.conditioner import Conditioner
 from netcode.transports.link_model import Conditions
 from netcode.transports.link_model import conditions as conditions_of
+from netcode.voice.chat import Voice, VoiceChat
 from netcode.watch import Watch
 
 log = logging.getLogger("netcode")
@@ -74,6 +76,7 @@ def join_mesh(
     conditions: str | Conditions | None = None,
     rungs: Sequence[str] | None = None,
     grace: float = GRACE,
+    voice: Voice | None = None,
     timeout: float = JOIN_TIMEOUT,
 ) -> "Mesh":
     """Join a room in which everyone is connected to everyone: ``async with join_mesh(…) as mesh``.
@@ -96,6 +99,8 @@ def join_mesh(
     entered again. With a ``token`` that works while it lives; later this end keeps its peers, but
     meets nobody new and cannot replace a link that fails.
 
+    ``voice`` lets everybody in the room talk to everybody: see `Mesh.voice`.
+
     Raises `UsageError` at once for a wrong argument. Entering the context raises `Unreachable` or
     `Refused` if the room cannot be joined; cancelling leaves nothing behind.
     """
@@ -108,6 +113,7 @@ def join_mesh(
         conditions=conditions,
         rungs=checked_rungs(rungs),
         grace=float(grace),
+        voice=voice,
         timeout=timeout,
     )
 
@@ -124,8 +130,13 @@ class Mesh:
         conditions: str | Conditions | None,
         rungs: Sequence[Rung],
         grace: float,
+        voice: Voice | None,
         timeout: float,
     ) -> None:
+        if not isinstance(voice, Voice | None):
+            raise UsageError(f"voice takes nc.Voice(), not {voice!r}")
+        self._chat = None if voice is None else VoiceChat(voice)
+        self._voice = None if self._chat is None else MeshVoice(self._chat)
         self._weather = None if conditions is None else conditions_of(conditions)
         self._conditioner: Conditioner | None = None
         self._rungs = rungs
@@ -173,6 +184,16 @@ class Mesh:
     def id(self) -> str:
         """This peer's id, by which all others know it; "" before joining."""
         return self._circle.id
+
+    @property
+    def voice(self) -> VoiceChat:
+        """The voice chat of the room. Players are numbers in it: peers have theirs in
+        `MeshPeer.number`, and this end is 0. Set ``voice.full`` and ``voice.silent``, and
+        ``voice.locate``, for voices that fade and pan. Raises `UsageError` if `join_mesh` was not
+        given ``voice``."""
+        if self._chat is None:
+            raise UsageError("there is no voice here: nc.join_mesh(..., voice=nc.Voice())")
+        return self._chat
 
     def channel(self, name: str, delivery: Delivery) -> MeshChannel:
         """Open a channel; messages sent by peers before wait for it. Twice gives the same one."""
@@ -244,6 +265,8 @@ class Mesh:
         self._changed.set()
         for channel in self._channels.values():
             channel._arrived.set()
+        if self._chat is not None:
+            self._chat.close()
         self._circle.close("left")
         for task in list(self._tasks):
             task.cancel()
@@ -263,6 +286,8 @@ class Mesh:
             self._conditioner = Conditioner(self._weather, seed=random.getrandbits(32))
         await self._presence.enter(self._timeout)
         self._keep(self._pump())
+        if self._voice is not None:
+            self._voice.start()
         for _ in range(CALLS):
             self._meet_all()
             while self._meeting:
@@ -332,16 +357,23 @@ class Mesh:
     def _joined(self, peer: MeshPeer) -> None:
         for channel in list(self._channels.values()):
             channel._open_at(peer)
+        if self._voice is not None:
+            self._voice.add(peer)
         if peer._called:
             self._keep(Watch(PeerLine(peer, self._presence), self._rungs).keep())
         self._changed.set()
         self._tell(self._on_join, peer)
 
     def _left(self, peer: MeshPeer) -> None:
+        if self._voice is not None:
+            self._voice.remove(peer)
         self._changed.set()
         self._tell(self._on_leave, peer)
 
     def _message(self, peer: MeshPeer, channel: Channel, payload: bytes) -> None:
+        if self._voice is not None and self._voice.carries(channel):
+            self._voice.take(peer, payload)
+            return
         found = self._channels.get((channel.name, channel.delivery.name))
         if found is not None:
             found._deliver(peer, payload)

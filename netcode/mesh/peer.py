@@ -21,11 +21,14 @@ class MeshPeer:
         called: bool,
         key: bytes,
         room_id: str,
+        number: int,
     ) -> None:
         self.id = peer_id
         """As given by the signaling server when the peer first came; stays the same."""
         self.name = name
         """What the peer calls itself; not unique. Verified only where the room asks for tokens."""
+        self.number = number
+        """Its number at this end, from 1 on: what `Mesh.voice` calls it by."""
         self.left_because: str | None = None
         """Why the peer is gone; None while it is here. It begins with ``lost:`` if the peer has
         not said goodbye."""

@@ -42,6 +42,13 @@ def stamped(packet: bytes, payload_type: int) -> bytes:
     return packet if packet[1] == kind else packet[:1] + bytes((kind,)) + packet[2:]
 
 
+def renumbered(packet: bytes, number: int) -> bytes:
+    """The packet as one of the speaker with this number. Raises `WireError` if it is too short."""
+    if len(packet) <= HEADER_BYTES:
+        raise WireError("not a voice packet")
+    return packet[:8] + number.to_bytes(4, "big") + packet[12:]
+
+
 def is_placed(packet: bytes) -> bool:
     """Whether a packet's voice fades and pans with the place of its speaker."""
     return packet[1] & ~MARKER == PLACED
