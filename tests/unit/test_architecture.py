@@ -30,7 +30,7 @@ FLOORS = (
     ("netcode.core",),
     ("netcode.transports",),
     ("netcode.doors", "netcode.introductions", "netcode.switching", "netcode.testing"),
-    ("netcode.ladder", "netcode.membership", "netcode.relay"),
+    ("netcode.ladder", "netcode.membership", "netcode.relay", "netcode.server_voice"),
     ("netcode.reach", "netcode.watch"),
     ("netcode.lifeline",),
     ("netcode.server", "netcode.mesh"),
