@@ -1,8 +1,7 @@
 """Microphones and loudspeakers, by miniaudio.
 
-miniaudio is an extra (`pip install netcode[voice]`) and is imported when it is used, not before:
-servers and bots do without. Sound comes in and goes out in the sound card's own thread, 10 ms at a
-time, and is cut into frames of 20 ms here.
+miniaudio is an extra (`pip install netcode[voice]`): servers and bots do without. Sound comes in
+and goes out in the sound card's own thread, 10 ms at a time, and is cut into frames of 20 ms here.
 
 Headsets are unplugged, daemons restart. No system says so reliably, so what counts is whether sound
 flows: each stream has a thread that looks after it. When nothing has come for two seconds the
@@ -10,19 +9,30 @@ device is given up, and the one that was asked for or else the default one is op
 again and again until there is one. While another one stands in, the one asked for is looked for.
 """
 
-import importlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from netcode.errors import UsageError, VoiceError
 from netcode.voice.opus import FRAME, RATE, Pcm
 from netcode.voice.sinks import Stereo
+from netcode.voice.sound_card import (
+    DEFAULT,
+    Device,
+    Kind,
+    backends,
+    explained,
+    find,
+    library,
+    listed,
+)
+
+__all__ = ["DEFAULT", "Device", "Devices", "Microphone", "Speaker", "devices"]
 
 log = logging.getLogger("netcode.voice")
 
@@ -49,21 +59,6 @@ LOOK_FOR = 3.0
 CLOSING = 5.0
 """Seconds that closing waits for a sound system that does not answer."""
 
-Kind = Literal["microphone", "speaker"]
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A microphone or a loudspeaker. ``id`` is the system's own name of it, and stays the same;
-    ``name`` is for people, and two devices may share it."""
-
-    id: str
-    name: str
-
-
-DEFAULT = Device("", "the default device")
-"""Whatever the system is set to."""
-
 
 @dataclass(frozen=True, slots=True)
 class Devices:
@@ -79,8 +74,8 @@ def devices() -> Devices:
     Takes some milliseconds. Raises `VoiceError` where the extra is missing, or sound altogether.
     """
     return Devices(
-        microphones=[device for device, _ in _listed("microphone")],
-        speakers=[device for device, _ in _listed("speaker")],
+        microphones=[device for device, _ in listed("microphone")],
+        speakers=[device for device, _ in listed("speaker")],
     )
 
 
@@ -171,7 +166,7 @@ class _Stream:
 
     def _return_to_wanted(self) -> None:
         try:
-            found = _find(self._kind, self._wanted)
+            found = find(self._kind, self._wanted)
             if found is not None:
                 self._give_up()
                 self._open(*found)
@@ -193,7 +188,7 @@ class _Stream:
         """The device that is wanted, or else the default one. Raises `VoiceError`."""
         if self._wanted is not None:
             try:
-                found = _find(self._kind, self._wanted)
+                found = find(self._kind, self._wanted)
                 if found is not None:
                     self._open(*found)
                     return
@@ -202,7 +197,7 @@ class _Stream:
         self._open(DEFAULT, None)
 
     def _open(self, device: Device, device_id: Any) -> None:
-        miniaudio = _miniaudio()
+        miniaudio = library()
         frames = self._frames()
         next(frames)
         self._flowed_before = self._flowed
@@ -214,7 +209,7 @@ class _Stream:
                 handle.close()
                 raise
         except miniaudio.MiniaudioError as error:
-            raise _explained(miniaudio, self._kind, device, error) from error
+            raise explained(miniaudio, self._kind, device, error) from error
         self._handle, self._current = handle, device
 
     def _give_up(self) -> None:
@@ -268,7 +263,7 @@ class Microphone(_Stream):
             sample_rate=RATE,
             buffersize_msec=PERIOD,
             device_id=device_id,
-            backends=_backends(miniaudio),
+            backends=backends(miniaudio),
             app_name="netcode",
         )
 
@@ -330,7 +325,7 @@ class Speaker(_Stream):
             sample_rate=RATE,
             buffersize_msec=PERIOD,
             device_id=device_id,
-            backends=_backends(miniaudio),
+            backends=backends(miniaudio),
             app_name="netcode",
         )
 
@@ -367,65 +362,3 @@ class Speaker(_Stream):
                 log.exception("the function pull= of a speaker raised; this is logged once")
             self._has_raised = True
             return self._silence
-
-
-def _miniaudio() -> Any:
-    try:
-        return importlib.import_module("miniaudio")
-    except ImportError as error:
-        raise VoiceError(
-            f"microphones and speakers need the extra voice: pip install netcode[voice] ({error})"
-        ) from error
-
-
-def _backends(miniaudio: Any) -> list[Any]:
-    """The sound systems to try, the best first; never the one that swallows everything."""
-    enabled = miniaudio.get_enabled_backends()
-    not_real = (miniaudio.Backend.CUSTOM, miniaudio.Backend.NULL)
-    return [one for one in miniaudio.Backend if one in enabled and one not in not_real]
-
-
-def _listed(kind: Kind) -> list[tuple[Device, Any]]:
-    """Devices of a kind, with miniaudio's own ids of them."""
-    miniaudio = _miniaudio()
-    try:
-        present: Any = miniaudio.Devices(_backends(miniaudio))
-        found = present.get_captures() if kind == "microphone" else present.get_playbacks()
-    except miniaudio.MiniaudioError as error:
-        raise _explained(miniaudio, kind, DEFAULT, error) from error
-    return [(Device(_text_of(miniaudio, one["id"]), one["name"]), one["id"]) for one in found]
-
-
-def _find(kind: Kind, wanted: str | None) -> tuple[Device, Any] | None:
-    listed = _listed(kind)
-    by_id = [one for one in listed if one[0].id == wanted]
-    by_name = [one for one in listed if one[0].name == wanted]
-    return next(iter(by_id + by_name), None)
-
-
-def _text_of(miniaudio: Any, device_id: Any) -> str:
-    """An id as text. It is a union of what systems use: text, wide text, a number, a GUID."""
-    raw = bytes(miniaudio.ffi.buffer(device_id)).rstrip(b"\0")
-    try:
-        text = raw.decode("ascii")
-    except UnicodeDecodeError:
-        return raw.hex()
-    return text if text.isprintable() else raw.hex()
-
-
-def _explained(miniaudio: Any, kind: Kind, device: Device, error: Exception) -> VoiceError:
-    """What went wrong, and what to do. miniaudio gives a text and the number of the reason."""
-    number = error.args[1] if len(error.args) > 1 else None
-    settings = "the system's settings of sound"
-    if number == miniaudio.lib.MA_ACCESS_DENIED:
-        fix = f"allow this program the {kind} in the system's settings of privacy"
-    elif number == miniaudio.lib.MA_BUSY:
-        fix = "another program has it for itself: close that one"
-    elif number == miniaudio.lib.MA_NO_BACKEND:
-        fix = "there is no sound system here: start one (PulseAudio, PipeWire), or do without"
-    elif device is DEFAULT:
-        fix = f"no {kind} was found: plug one in, and choose it in {settings}"
-    else:
-        fix = f"see whether it works in {settings}"
-    reason = " ".join(str(part) for part in error.args)
-    return VoiceError(f"the {kind} ({device.name}) cannot be used ({reason}): {fix}")
