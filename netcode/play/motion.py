@@ -117,7 +117,8 @@ def samples_at(history: History, tick: float, rows: Sequence[Rows]) -> list[Samp
     numbers, at = numbers[first:], at - first
     places = numbers % len(history.numbers)
     starts = history.layout.row_starts
-    flat = np.concatenate([start + some for start, some in zip(starts, rows, strict=True)])
+    each = [start + some for start, some in zip(starts, rows, strict=True)]
+    flat = np.concatenate(each) if each else np.zeros(0, dtype=np.intp)
     life = history.life[places[at], flat]
     grid = places[:, None], flat[None, :]
     valid = history.known[grid] & (history.life[grid] == life)

@@ -5,7 +5,7 @@ import pytest
 import netcode as nc
 from netcode.core.player import Player
 from netcode.errors import Disconnected, NoReply, SendQueueFull
-from netcode.testing import LossPattern
+from netcode.testing import LossPattern, Stepper
 from tests.scenarios.small_game import Answer, Ask, Chat, Note, Spark, begin, enter
 
 WEATHER = pytest.mark.parametrize("weather", ["clean", "terrible"])
@@ -199,3 +199,18 @@ def test_an_answer_that_does_not_fit_does_no_harm() -> None:
     assert asked
     assert bob.error is None
     assert game.host.stats.handler_errors == 1
+
+
+def test_a_game_of_nothing_but_messages_runs() -> None:
+    class Word(nc.Message):
+        text = nc.Text(max_bytes=40)
+
+    game = Stepper(nc.Protocol(messages=[Word]), seed=1)
+    heard: list[str] = []
+    ada = game.join("Ada", "4g")
+    ada.on(Word)(lambda word: heard.append(word.text))
+    game.run(1.0)
+    game.server.broadcast(Word(text="hello"))
+    game.run(1.0)
+    assert heard == ["hello"]
+    assert ada.error is None
