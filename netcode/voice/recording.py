@@ -170,23 +170,29 @@ class _Track:
         pages: list[bytes] = []
         packets: list[bytes] = []
         for place in sorted(place for place in self._waiting if place < before):
-            while place - self._written > SECOND:  # a page for each second of a long silence
-                pages.append(self._stream.pages(packets + ogg.silence(SECOND)))
+            filler = self._filler(place - self._written)
+            if filler is None:  # silence has pages of its own, none longer than a second
+                pages.append(self._stream.pages(packets))
                 packets = []
-                self._written += SECOND
-            packets += self._gap(place - self._written)
+                for begin in range(self._written, place, SECOND):
+                    silent = ogg.silence(min(SECOND, place - begin))
+                    pages.append(self._stream.pages(silent))
+            else:
+                packets += filler
             self._last_payload = self._waiting.pop(place)
             packets.append(self._last_payload)
             self._written = place + 1
         pages.append(self._stream.pages(packets))
         self._append(b"".join(pages))
 
-    def _gap(self, frames: int) -> list[bytes]:
-        if frames <= SHORT_GAP and self._last_payload:
-            filler = ogg.lost(self._last_payload)
-            if ogg.samples_of(filler) == FRAME:
-                return [filler] * frames
-        return ogg.silence(frames)
+    def _filler(self, lost: int) -> list[bytes] | None:
+        """What stands for so many frames that were lost; None if they should be silent."""
+        if lost == 0:
+            return []
+        if lost > SHORT_GAP or not self._last_payload:
+            return None
+        packet = ogg.lost(self._last_payload)
+        return [packet] * lost if ogg.samples_of(packet) == FRAME else None
 
     def _append(self, pages: bytes) -> None:
         # Opened for each page: there may be more speakers than files that a process can have open.

@@ -91,6 +91,8 @@ def test_a_pause_is_silent_and_as_long_as_it_was(tmp_path: Path) -> None:
     assert loud[1_052:].all()
     assert abs(len(loud) - 1_100) <= 2
     assert len(file_of(tmp_path)) < 30_000
+    ends = [page[1] for page in pages_of(file_of(tmp_path))]
+    assert np.diff(ends).max() <= 48_000  # no page is longer than a second
 
 
 def test_lost_packets_are_gaps_and_reordered_ones_are_put_right(tmp_path: Path) -> None:
