@@ -222,9 +222,9 @@ class JitterBuffer:
         if ahead is not None and ahead - self._next < FRAME // 2:
             self._play(ahead, now)
         elif ahead is not None and self._may_recover(ahead):
-            self._recover(ahead)
+            self._recover(ahead, now)
         else:
-            self._conceal()
+            self._conceal(now)
 
     def _wait(self, time: int, now: float) -> float:
         return now - time / RATE - self._arrivals.base
@@ -266,7 +266,7 @@ class JitterBuffer:
         try:
             frame = self._decoder.decode(packet.payload)
         except WireError:
-            self._conceal()
+            self._conceal(now)
             return
         self._count_concealed(sequence, time)
         self.stats.played += 1
@@ -290,11 +290,11 @@ class JitterBuffer:
         one_missing = abs(ahead - self._next - FRAME) < FRAME // 2
         return one_missing and not packet.marker and carries_recovery(packet.payload)
 
-    def _recover(self, ahead: int) -> None:
+    def _recover(self, ahead: int, now: float) -> None:
         try:
             frame = self._decoder.recover(self._packets[ahead][1].payload)
         except WireError:
-            self._conceal()
+            self._conceal(now)
             return
         self.stats.recovered += 1
         self._recovered_in_gap += 1
@@ -307,14 +307,16 @@ class JitterBuffer:
         if self._gap:
             frame[: FRAME // 4] *= _RISES[self._gap]
 
-    def _conceal(self) -> None:
+    def _conceal(self, now: float) -> None:
         if self._gap >= len(_FADES):
             self._rest()
             self._append(np.zeros(FRAME, np.float32))
             return
         self._append(self._decoder.conceal() * _FADES[self._gap])
         self._gap += 1
-        self._next += FRAME
+        if self._wait(self._next, now) >= self._arrivals.need:
+            self._next += FRAME
+        # Otherwise it has not been waited for as long as it may take: the delay grows by a frame.
 
     def _skip(self, time: int) -> None:
         del self._packets[time]

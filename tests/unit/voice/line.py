@@ -77,6 +77,9 @@ class Line:
     payload: Callable[[int], bytes] = numbered
     spoken: Callable[[int], bool] = lambda n: True
     doubled: float = 0.0
+    block: int = 1
+    """Frames that a sound card asks for at once."""
+
     buffer: JitterBuffer = field(default_factory=lambda: JitterBuffer(ToneDecoder()))
 
     def play(self, seconds: float) -> Heard:
@@ -84,7 +87,7 @@ class Line:
         count = round(seconds / STEP)
         samples = np.zeros((count, FRAME), np.float32)
         targets, delays = np.zeros(count), np.zeros(count)
-        times = np.arange(count) * STEP + self.phase
+        times = np.arange(count) // self.block * self.block * STEP + self.phase
         at = 0
         for k, now in enumerate(times):
             while at < len(arrivals) and arrivals[at][0] <= now:
@@ -118,7 +121,7 @@ class Line:
             arrived = (n + 1) * STEP * (1 + self.drift) + delay
             arrivals.append((arrived, packet))
             if rng.random() < self.doubled:
-                arrivals.append((arrived + 0.01, packet))
+                arrivals.append((arrived + 0.03, packet))
         return arrivals
 
 

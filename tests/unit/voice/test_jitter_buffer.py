@@ -47,6 +47,12 @@ def test_every_frame_is_played_once_and_in_order_whatever_the_order_of_packets()
     assert heard.buffer.stats.lost <= 10  # those that are still under way
 
 
+def test_what_comes_twice_is_no_news() -> None:
+    usual, doubled = Line().play(10), Line(doubled=1.0).play(10)
+    np.testing.assert_array_equal(usual.samples, doubled.samples)
+    assert doubled.buffer.stats == usual.buffer.stats
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_loss_and_jitter_cost_no_more_than_the_loss(seed: int) -> None:
     heard = Line(delay=jittery(0.04, loss=0.05), seed=seed).play(60)
@@ -174,22 +180,65 @@ def test_a_speaker_who_begins_anew_is_heard_again() -> None:
     assert buffer.stats.played > 190
 
 
-def test_a_voice_that_ends_fades_and_does_not_click() -> None:
-    class Unending(ToneDecoder):
-        """What is made up goes on as the tone would."""
+class UnendingDecoder(ToneDecoder):
+    """What is made up goes on as the tone would: only fading can be heard."""
 
-        def conceal(self) -> np.ndarray:
-            return self.decode(numbered(self.played[-1] + 1))
+    def conceal(self) -> np.ndarray:
+        return self.decode(numbered(self.played[-1] + 1))
 
-    for stretch in (0.0, 0.05):  # with samples left over from stretching, too
-        line = Line(spoken=lambda n: n < 100, buffer=JitterBuffer(Unending()))
-        line.delay = jittery(stretch)
-        heard = line.play(3)
-        steepest = 0.3 * 2 * np.pi * 440 / RATE
-        begin = np.flatnonzero(np.abs(heard.samples) > 0)[0] + FRAME
-        assert np.abs(np.diff(heard.samples[begin:])).max() < 1.5 * steepest
-        assert not heard.samples[-RATE // 2 :].any()
-        assert heard.buffer.is_idle
+
+STEEPEST = 0.3 * 2 * np.pi * 440 / RATE
+"""Between two samples of the tone."""
+
+
+@pytest.mark.parametrize("spoken", range(96, 104))
+def test_a_voice_that_ends_fades_and_does_not_break_off(spoken: int) -> None:
+    """Even if it has just been lengthened, so that samples are left over."""
+    heard = Line(
+        spoken=lambda n: n < spoken,
+        delay=lambda n, rng: 0.03 + 0.001 * max(0, n - 60),
+        buffer=JitterBuffer(UnendingDecoder()),
+    ).play(3)
+    assert heard.buffer.stats.stretched > 2
+    last = np.flatnonzero(heard.samples)[-1]
+    end = heard.samples[last - 4 * FRAME :]
+    assert np.abs(end).max() > 0.2
+    assert np.abs(np.diff(end)).max() < 1.5 * STEEPEST
+    assert not heard.samples[-RATE // 2 :].any()
+    assert heard.buffer.is_idle
+
+
+def test_a_voice_comes_back_out_of_a_gap_without_a_click() -> None:
+    heard = Line(
+        delay=lambda n, rng: None if n > 20 and n % 20 in (5, 6, 7) else 0.03,
+        payload=lambda n: numbered(n)[:1] + bytes(1) + numbered(n)[2:],  # nothing is told again
+        buffer=JitterBuffer(UnendingDecoder()),
+    ).play(10)
+    assert heard.buffer.stats.concealed > 50
+    assert np.abs(np.diff(heard.samples[RATE:])).max() < 1.5 * STEEPEST
+
+
+def test_what_came_late_is_still_said_as_far_as_the_delay_has_to_grow() -> None:
+    """A line that stands still for 60 ms once a second."""
+
+    def delay(n: int, rng: random.Random) -> float:
+        return 0.03 + STEP * max(0, 3 - n % 50)
+
+    late = concealed = 0
+    for k in range(8):
+        stats = Line(delay=delay, phase=0.0025 * k).play(8).buffer.stats
+        late, concealed = late + stats.late, concealed + stats.concealed
+    assert late < 75
+    assert concealed < 85
+
+
+@pytest.mark.parametrize("block", [2, 3])
+def test_a_sound_card_may_ask_for_several_frames_at_once(block: int) -> None:
+    heard = Line(block=block, delay=jittery(0.002)).play(20)
+    stats = heard.buffer.stats
+    assert (stats.lost, stats.concealed, stats.late) == pytest.approx((0, 0, 0), abs=3)
+    assert stats.stretched < 20
+    assert heard.delay_between(5, 20) < 0.03 + (block - 1) * STEP
 
 
 def test_a_damaged_packet_is_as_good_as_lost() -> None:

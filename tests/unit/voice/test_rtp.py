@@ -1,6 +1,5 @@
 """Voice packets: every packet comes back, as aiortc reads it, too; nothing else gets in."""
 
-import random
 import struct
 
 import pytest
@@ -119,19 +118,3 @@ def test_what_does_not_fit_is_not_sent(wrong: dict[str, object]) -> None:
     values = {name: getattr(GOLDEN, name) for name in VoicePacket.__slots__} | wrong
     with pytest.raises(UsageError):
         VoicePacket(**values).encode()
-
-
-def test_no_bytes_raise_anything_else() -> None:
-    rng = random.Random(3)
-    read = 0
-    for _ in range(20_000):
-        data = bytearray(GOLDEN_BYTES + rng.randbytes(rng.randrange(40)))
-        for _ in range(rng.randrange(5)):
-            data[rng.randrange(len(data))] = rng.randrange(256)
-        try:
-            packet = decode(bytes(data[: rng.randrange(len(data) + 1)]))
-        except WireError:
-            continue
-        read += 1
-        assert decode(packet.encode()) == packet
-    assert read > 1_000
