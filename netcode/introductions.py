@@ -38,12 +38,15 @@ OPEN_TIMEOUT = 10.0
 FAREWELL = 1.0
 """Seconds that a closing transport has to deliver what was sent before, the goodbye included."""
 
-MAX_ANSWERING = 64
+MAX_ANSWERING = 128
 """Callers that are being answered at the same time; more are not, and try again."""
 
 MAX_CALLS = 8
 """Calls between the same two members at the same time; links through the signaling server count as
 long as they last."""
+
+MAX_CALLS_ANSWERED = 5
+"""Of them those that are answered: one for each rung, and the link that is in use meanwhile."""
 
 SIGNALING_ENDED = "the signaling connection ended"
 
@@ -269,7 +272,7 @@ class Introductions:
             return
         if len(self._answering) >= MAX_ANSWERING:
             log.warning("too many callers at once: %s is not answered", peer)
-        elif self._calls_of(peer) < MAX_CALLS:
+        elif self._calls_of(peer) < MAX_CALLS_ANSWERED:
             servers = self._servers_to_answer(offer.via)
             if servers is not None:
                 self._keep(self._answer(key, offer.sdp, servers, self._on_call(peer)))
@@ -351,7 +354,7 @@ class Introductions:
         refusal = None
         if Rung.WEBSOCKET not in self._rungs:
             refusal = "the peer does not take calls on this rung"
-        elif self._calls_of(peer) >= MAX_CALLS:
+        elif self._calls_of(peer) >= MAX_CALLS_ANSWERED:
             refusal = "the peer takes no more calls from here at once"
         if refusal is not None:
             if self._send_to is not None:

@@ -64,6 +64,7 @@ async def first_open(call: Call[T], rungs: Sequence[Rung], head_start: float) ->
     trying: dict[asyncio.Task[T], Rung] = {}
     waiting = list(rungs)
     failures: dict[Rung, str] = {}
+    opened: T | None = None
     try:
         while waiting or trying:
             if waiting:
@@ -78,13 +79,19 @@ async def first_open(call: Call[T], rungs: Sequence[Rung], head_start: float) ->
                 error = task.exception()
                 if error is None:
                     del trying[task]
-                    return task.result()
+                    opened = task.result()
+                    return opened
                 rung = trying.pop(task)
                 if not isinstance(error, Unreachable):
                     raise error
                 failures[rung] = str(error)
     finally:
-        await _give_up(trying)
+        try:
+            await _give_up(trying)
+        except asyncio.CancelledError:
+            if opened is not None:
+                opened.close()
+            raise
     raise Unreachable("; ".join(f"{rung}: {failures[rung]}" for rung in rungs))
 
 

@@ -60,7 +60,7 @@ class _HostLine:
 
     @property
     def has_begun(self) -> bool:
-        return self._guest.joined
+        return self._guest.joined and self._guest.connection.ticket is not None
 
     @property
     def is_over(self) -> bool:
@@ -68,7 +68,7 @@ class _HostLine:
 
     async def open(self, rungs: Sequence[Rung]) -> Transport:
         ticket = self._guest.connection.ticket
-        token = self._token if ticket is None or self._token is None else as_token(ticket)
+        token = self._token if ticket is None else as_token(ticket)
         try:
             return await self._reach.open(rungs, timeout=ENTER_TIMEOUT, token=token)
         except Refused:

@@ -55,9 +55,6 @@ pile up, answer seconds late, and lose its players instead of some ticks."""
 LINGER = 2.0
 """Seconds for which a link that has been replaced still takes in what was on its way."""
 
-MAX_WAITING = 64
-"""Open links that have not said hello. Each costs a WebRTC connection for five seconds."""
-
 
 class Server(ServerSide):
     """A game server. ``server.run(port=8080)`` is all it takes.
@@ -121,6 +118,7 @@ class Server(ServerSide):
             )
         )
         self._host.on_link_closed = self._link_closed
+        self._host.on_leave.append(lambda player: self._somebody_went.set())
         self._voice = None
         if self._host.voice is not None:
             self._voice = ServerVoice(self._host.voice, self.players.get)
@@ -387,9 +385,10 @@ class Server(ServerSide):
         """What is known of a player who comes back, from the ticket that it got in the game: its
         join token may have expired since."""
         ticket = as_ticket(token)
-        identity = None if ticket is None else self._host.identity_of(ticket)
-        if identity is None:
+        player = None if ticket is None else self._host.holder(ticket)
+        if player is None:
             return None
+        identity = player.identity or Identity(player.name, None, f"player {player.id}")
         return Claims(identity.name, self._room, float("inf"), identity.seat, identity.subject)
 
     def _called(self, peer: str) -> OnTransport:
@@ -402,19 +401,15 @@ class Server(ServerSide):
         identity = None
         if claims is not None:
             identity = Identity(claims.name, claims.subject, claims.id)
-        return lambda transport: self._met(identity, transport)
+        return lambda transport: self._met(peer, identity, transport)
 
-    def _met(self, identity: Identity | None, transport: Transport) -> None:
+    def _met(self, peer: str, identity: Identity | None, transport: Transport) -> None:
         if self._signaling is None or (identity is None and self._asks_for_tokens):
             self._part(transport)  # stopping, or a caller whom signaling has not checked
-        elif self._host.waiting >= MAX_WAITING:
-            log.warning("too many links wait without a hello: one more is dropped")
-            self._part(transport)
         else:
-            self._host.attach(transport, identity)
+            self._host.attach(transport, identity, peer)
 
     def _link_closed(self, link: Link) -> None:
-        self._somebody_went.set()
         self._part(link.transport, linger=LINGER if link.is_open else 0.0)
 
     def _part(self, transport: Transport, linger: float = 0.0) -> None:

@@ -39,6 +39,9 @@ PAUSES = (0.1, 0.5, 1.0, 2.0)
 ANSWER_TIMEOUT = 3.0
 """Seconds that the other end has to answer on a link that is open."""
 
+LINGER = 2.0
+"""Seconds for which the way to the link before is kept: what is still on it is taken in."""
+
 CLIMBS = (2.0, 8.0, 20.0, 60.0)
 """Seconds before each attempt to climb; the last one for all that follow."""
 
@@ -88,6 +91,7 @@ class Watch:
         self.rungs = rungs
         self._line = line
         self._hurry = random.uniform(*SUSPICION)
+        self._moved_at = float("-inf")
 
     async def keep(self) -> None:
         """Watch until the line is over. Safe to cancel."""
@@ -101,9 +105,10 @@ class Watch:
                 self._hurry = random.uniform(*SUSPICION)
                 climbs, climb_at = 0, time.monotonic() + CLIMBS[0]
             elif not self._better():
-                self._line.rest()
+                if time.monotonic() - self._moved_at > LINGER:
+                    self._line.rest()
             elif time.monotonic() >= climb_at:
-                await self._attempt(self._better())  # a failure changes nothing
+                await self._attempt(self._better(), climbs=True)  # a failure changes nothing
                 climbs += 1
                 climb_at = time.monotonic() + CLIMBS[min(climbs, len(CLIMBS) - 1)]
             await asyncio.sleep(LOOK)
@@ -126,15 +131,14 @@ class Watch:
         attempt = 0
         while not self._line.is_over and not self._has_recovered():
             self._line.doubt()
-            await self._attempt(self.rungs)
+            await self._attempt(self.rungs, climbs=False)
             if not self._has_recovered():
                 await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
             attempt += 1
 
-    async def _attempt(self, rungs: Sequence[Rung]) -> None:
+    async def _attempt(self, rungs: Sequence[Rung], *, climbs: bool) -> None:
         """Open a link and ask the other end to go on there. A failure is logged."""
         opening = asyncio.create_task(self._open(rungs))
-        climbs = self._has_recovered()
         deadline = time.monotonic() + ATTEMPT_TIMEOUT
         try:
             while not opening.done():
@@ -149,6 +153,9 @@ class Watch:
             transport = opening.result()
         except JoinError as error:
             log.info("no other link for now: %s", error)
+            return
+        except Exception:
+            log.exception("another link could not be tried")
             return
         except BaseException:
             opening.cancel()
@@ -175,6 +182,7 @@ class Watch:
             if time.monotonic() > deadline:
                 self._line.give_up_waiting()
             await asyncio.sleep(LOOK / 5)
+        self._moved_at = time.monotonic()
 
     def _patience(self) -> float:
         """How much longer than others this link may be silent: TCP holds everything back while it

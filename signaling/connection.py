@@ -64,6 +64,10 @@ class Connection:
         self._wake.set()
         return self._outgoing.put_parcel(sender, frame)
 
+    def has_parcels_of(self, sender: str) -> bool:
+        """Whether parcels of this sender wait to be sent."""
+        return self._outgoing.has_parcels_of(sender)
+
     def end(self, code: CloseCode, reason: str) -> None:
         """Close after what is queued has been sent; drop the socket if that takes too long.
 

@@ -56,11 +56,15 @@ class Gate:
         limits: SignalingLimits,
         trust_proxies: Iterable[str],
         counts: Callable[[], Mapping[str, int]],
+        *,
+        lets_back: bool = False,
     ) -> None:
         self.sockets: set[Visitor] = set()
         """All that are open, also those which have not said anything yet."""
         self.draining: float | None = None
         """Seconds after which to try again, while nobody new is let in."""
+        self._lets_back = lets_back
+        """Whether a newcomer may turn out to be somebody who comes back, who is always let in."""
         self._limits = limits
         self._proxies = Proxies(trust_proxies)
         self._addresses = Addresses(limits)
@@ -82,7 +86,7 @@ class Gate:
             return _refusal(connection, HTTPStatus.TOO_MANY_REQUESTS, error, RETRY_AFTER)
         if request.path.partition("?")[0] == HEALTH_PATH:
             return self._health(connection)
-        if self.draining is not None:
+        if self.draining is not None and not self._lets_back:
             going = Refused("draining", "this server is going away: try again later")
             return _refusal(connection, HTTPStatus.SERVICE_UNAVAILABLE, going, self.draining)
         if len(self.sockets) > self._limits.max_connections:

@@ -51,6 +51,10 @@ class Outgoing:
         self._parcel_bytes += len(frame)
         return True
 
+    def has_parcels_of(self, sender: str) -> bool:
+        """Whether parcels of this sender wait."""
+        return sender in self._parcels
+
     def take(self) -> str | bytes | None:
         """Take what is to be sent next; None if nothing waits."""
         if self._texts:

@@ -56,6 +56,8 @@ class Relaying:
         self._rooms.check(sender, to)
         ended = self._ended.get(to, set())
         if not data:
+            if self._still_reads(to, sender):
+                raise Refused(ENDED, "this peer still reads what you have sent before", peer=to)
             ended.discard(sender)
         elif sender not in ended:
             try:
@@ -77,6 +79,12 @@ class Relaying:
         elif not receiver.send_parcel(sender, encode_parcel(sender, data)):
             self._tell(to, Error(ENDED, "you read too slowly for what this peer sends", sender))
             raise Refused(ENDED, "this peer reads too slowly for what you send", peer=to)
+
+    def _still_reads(self, to: str, sender: str) -> bool:
+        """Whether something of this sender's waits for that reader: each end of relaying is told to
+        the reader, and so there must not be more of them than it reads in between."""
+        receiver = self._members[to]
+        return not isinstance(receiver, LocalMember) and receiver.has_parcels_of(sender)
 
     def forget(self, peer_id: str) -> None:
         """Somebody is no member any more."""

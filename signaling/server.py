@@ -110,7 +110,7 @@ class SignalingServer:
         *,
         limits: SignalingLimits | None = None,
         join_secret: bytes | str | None = None,
-        tickets: Tickets = lambda token: None,
+        tickets: Tickets | None = None,
         ice_servers: IceServers = (),
         origins: Sequence[str] | None = None,
         trust_proxies: Iterable[str] = (),
@@ -133,6 +133,7 @@ class SignalingServer:
             self._limits,
             trust_proxies,
             lambda: {"rooms": len(self._rooms), "members": len(self._members), **counts()},
+            lets_back=tickets is not None,
         )
         self._members: dict[str, Connection | LocalMember] = {}
         self._seats: dict[str, Connection] = {}
@@ -403,7 +404,7 @@ class SignalingServer:
     def _join(self, connection: Connection, join: Join) -> None:
         if connection.peer_id is not None:
             raise MessageError("already_joined", "this connection is in a room already")
-        if self._gate.draining is not None:
+        if self._gate.draining is not None and not self._admission.knows(join):
             raise Refused("draining", "this server is going away: try again later")
         claims = self._admission.check(join, time.time())
         if claims is not None:

@@ -1,5 +1,6 @@
 """Arrivals: links on which nobody has said who they are, until they have."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +15,20 @@ HELLO_TIMEOUT = 5.0
 """Seconds that a fresh link has for saying who it is."""
 
 
+MAX_WAITING = 64
+"""Links that have not said hello. Each may cost a WebRTC connection for five seconds."""
+
+MAX_PER_CALLER = 2
+"""Of them from one caller, which needs one."""
+
+
 class Arrival:
     """A link that is nobody's yet, with a session of its own in case it becomes a new player's."""
 
-    def __init__(self, since: float, identity: Identity | None) -> None:
+    def __init__(self, since: float, identity: Identity | None, caller: str) -> None:
         self.since = since
+        self.caller = caller
+        """Whose it is, as far as whoever made the transport knows."""
         self.identity = identity
         """Who that certainly is, whatever the other end says; None where nobody has looked."""
         self.session = Session()
@@ -58,9 +68,15 @@ class Arrivals:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def attach(self, transport: Transport, identity: Identity | None) -> Link:
-        """A transport to somebody; the link is started."""
-        arrival = Arrival(self._clock(), identity)
+    def attach(self, transport: Transport, identity: Identity | None, caller: str = "") -> Link:
+        """A transport to somebody; the link is started. Where there is no room, the oldest link
+        of the caller who has most has to go."""
+        arrival = Arrival(self._clock(), identity, caller)
+        theirs = Counter(each.caller for each in self._waiting)
+        if len(self._waiting) >= MAX_WAITING:
+            self._drop(max(theirs, key=lambda each: theirs[each]))
+        elif caller and theirs[caller] >= MAX_PER_CALLER:
+            self._drop(caller)
         arrival.link = Link(
             transport,
             arrival.session,
@@ -93,6 +109,10 @@ class Arrivals:
             arrival.link.close(reason)
 
     # ----------------------------------------------------------------------------------------
+
+    def _drop(self, caller: str) -> None:
+        oldest = next(each for each in self._waiting if each.caller == caller)
+        oldest.link.close("too many links that say nothing")
 
     def _message(self, arrival: Arrival, channel: Channel, payload: bytes) -> None:
         if channel is not arrival.control or arrival.refused:

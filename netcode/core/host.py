@@ -151,12 +151,15 @@ class Host:
 
     # -- driving -----------------------------------------------------------------------------
 
-    def attach(self, transport: Transport, identity: Identity | None = None) -> Link:
+    def attach(
+        self, transport: Transport, identity: Identity | None = None, caller: str = ""
+    ) -> Link:
         """A transport to somebody who may become a player. Returns the link.
 
-        With an ``identity`` it is known who that is, whatever the other end says.
+        With an ``identity`` it is known who that is, whatever the other end says. ``caller`` says
+        whose links belong together, so that nobody takes up all the room there is for newcomers.
         """
-        return self._arrivals.attach(transport, identity)
+        return self._arrivals.attach(transport, identity, caller)
 
     def advance(self) -> None:
         """Simulate the ticks that are due, broadcast, and keep the links alive."""
@@ -170,6 +173,8 @@ class Host:
         for player in list(self.guests):
             player.connection.pump()
         self._arrivals.pump(now)
+        if self.voice is not None:
+            self.voice.step(now)
 
     @property
     def waiting(self) -> int:
@@ -195,10 +200,10 @@ class Host:
             player.connection.close(reason)
         self._arrivals.close(reason)
 
-    def identity_of(self, ticket: bytes) -> Identity | None:
-        """Who may come back with this ticket, as far as the game's back end has said; else None."""
-        player = self._holder(ticket)
-        return None if player is None else player.identity
+    def holder(self, ticket: bytes) -> Player | None:
+        """Who may come back with this ticket, if anybody."""
+        number = self._tickets.holder(ticket)
+        return None if number is None else self.guests.by_id.get(number)
 
     # -- for the game ------------------------------------------------------------------------
 
@@ -385,17 +390,13 @@ class Host:
 
     # -- losing a link and coming back -------------------------------------------------------
 
-    def _holder(self, ticket: bytes) -> Player | None:
-        number = self._tickets.holder(ticket)
-        return None if number is None else self.guests.by_id.get(number)
-
     def _resume(self, arrival: Arrival, ticket: bytes) -> None:
-        player = self._holder(ticket)
+        player = self.holder(ticket)
         if player is None or not _same_person(player.identity, arrival.identity):
             arrival.link.close("the game has gone on without this player")
             return
         self._arrivals.remove(arrival)
-        arrival.link.give_ticket(self._tickets.issue(player.id))
+        arrival.link.give_ticket(self._tickets.issue(player.id, shown=ticket))
         player.connection.adopt(arrival.link)
 
     def _lost(self, player: Player) -> None:
@@ -414,14 +415,14 @@ class Host:
             return
         player.left_because = reason
         self.guests.remove(player)
-        if self.voice is not None:
-            self.voice.remove(player)
         self._sender.remove(player.id)
         player.mailbox.close(reason)
         for handler in self.on_leave:
             self._guarded(handler, player)
         for entity in player.entities:
             player.release(entity)
+        if self.voice is not None:
+            self.voice.remove(player)
 
 
 def _same_person(player: Identity | None, caller: Identity | None) -> bool:

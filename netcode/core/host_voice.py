@@ -1,13 +1,18 @@
 """Voice at the host: who is told the rules of it, and whose packets are passed on to whom."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from netcode.core.player import Player
 from netcode.core.voice_words import VOICE, Listening, VoiceRules, decode_wish, encode
+from netcode.errors import SendQueueFull
 from netcode.link.delivery import RELIABLE
 from netcode.link.session import Channel
 from netcode.voice.forwarding import Forwarding, Member
 from netcode.voice.policies import VoicePolicy
+
+TELL_INTERVAL = 0.25
+"""Seconds between two rounds of telling, however often somebody changes its mind."""
 
 
 class HostVoice:
@@ -24,19 +29,26 @@ class HostVoice:
         self._players = players
         self._recorders: set[int] = set()
         self._channels: dict[int, Channel] = {}
+        self._told: dict[int, bool] = {}
+        """What each player has been told of recording last."""
+        self._tell_at = 0.0
 
     @property
     def recording(self) -> bool:
-        """Whether somebody records. Everybody is told when that changes."""
+        """Whether somebody records. Everybody is told soon after that has changed."""
         return bool(self._recorders)
 
     def record(self, who: int, on: bool) -> None:
         """A player records what it hears, or has stopped; 0 is the server itself."""
-        before = self.recording
         (self._recorders.add if on else self._recorders.discard)(who)
-        if self.recording != before:
+
+    def step(self, now: float) -> None:
+        """Tell everybody of what has changed since the last time; call it often."""
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_INTERVAL
             for player in self._players():
-                self._tell(player)
+                if self._told.get(player.id) != self.recording:
+                    self._tell(player)
 
     def add(self, player: Player) -> None:
         """A player has joined: it is told the rules, and may speak."""
@@ -57,6 +69,7 @@ class HostVoice:
     def remove(self, player: Player) -> None:
         """A player has gone."""
         self._channels.pop(player.id, None)
+        self._told.pop(player.id, None)
         self.forwarding.remove(player.id)
         self.record(player.id, False)
 
@@ -75,4 +88,6 @@ class HostVoice:
     def _tell(self, player: Player) -> None:
         policy = self.forwarding.policy
         rules = VoiceRules(policy.full, policy.silent, self.recording)
-        player.connection.send(self._channels[player.id], encode(rules))
+        with suppress(SendQueueFull):  # a player that reads nothing is told when it does
+            player.connection.send(self._channels[player.id], encode(rules))
+            self._told[player.id] = rules.recording

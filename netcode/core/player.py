@@ -228,7 +228,7 @@ class Player:
 
     def kick(self, reason: str) -> None:
         """End this player's game; the client raises `Disconnected` with the reason. One that is
-        reconnecting hears it when it comes back in vain."""
+        reconnecting learns that the game has gone on without it, when it comes back."""
         self.connection.close(f"kicked: {reason}")
 
     # -- for the host ------------------------------------------------------------------------
@@ -290,7 +290,8 @@ class Player:
         connection = self.connection
         backlog = connection.link.transport.backlog() if connection.link is not None else 0
         rate = self.budget.review(now, connection.rtt, self.peer.loss, backlog)
-        self.peer.budget = round(rate / broadcast_rate)
+        self.peer.away = not connection.is_up
+        self.peer.budget = 0 if self.peer.away else round(rate / broadcast_rate)
         self.peer.viewpoint = self.place()
         self.peer.input_tick = self.inputs.consumed_tick
         self.peer.earliness = self.inputs.report()

@@ -116,6 +116,7 @@ class Connection:
         waiting, self.waiting = self.waiting, None
         if waiting is not None:
             waiting.retire()
+            waiting.on_closed = lambda reason: None  # a refusal that comes late means nothing
             self._on_retired(waiting)
 
     def adopt(self, link: Link) -> None:

@@ -48,15 +48,15 @@ class Tickets:
         self._entropy = entropy
         self._held: dict[int, _Held] = {}
 
-    def issue(self, number: int) -> bytes:
-        """A new ticket for this holder. The one before stays good until `confirm`."""
+    def issue(self, number: int, shown: bytes | None = None) -> bytes:
+        """A new ticket for this holder, the first one, or for the one that was ``shown``, which
+        stays good until `confirm`: the holder certainly has it."""
         ticket = number.to_bytes(NUMBER_BYTES, "big") + self._entropy(SECRET_BYTES)
         held = self._held.get(number)
         if held is None:
             self._held[number] = _Held(ticket)
         else:
-            held.before = held.before or held.newest
-            held.newest = ticket
+            held.newest, held.before = ticket, shown
         return ticket
 
     def holder(self, ticket: bytes) -> int | None:

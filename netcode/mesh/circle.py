@@ -257,7 +257,9 @@ class Circle:
         """Whether a member may become a peer of this id; otherwise the link is closed."""
         if peer_id == self.id or (peer_id != greeting.there and peer_id in self._present()):
             refusal = "this id is somebody else's"
-        elif self.located(greeting.there) is not None:
+        elif any(peer._met_as == greeting.there for peer in self.peers.values()):
+            refusal = "this member is a peer already"
+        elif peer_id != greeting.there and self.located(greeting.there) is not None:
             refusal = "this member is a peer under another id"
         elif len(self.peers) >= MAX_PEERS:
             refusal = f"no more than {MAX_PEERS} peers"
@@ -353,7 +355,7 @@ class Circle:
             greeting.link.close("lost: the peer has gone on without this one")
             return
         self._greetings.remove(greeting)
-        greeting.link.give_ticket(self._tickets.issue(number))
+        greeting.link.give_ticket(self._tickets.issue(number, shown=ticket))
         self._holders[number]._connection.adopt(greeting.link)
 
     def _message(self, peer: MeshPeer, channel: Channel, payload: bytes) -> None:

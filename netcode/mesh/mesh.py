@@ -359,7 +359,7 @@ class Mesh:
             channel._open_at(peer)
         if self._voice is not None:
             self._voice.add(peer)
-        if peer._called:
+        if peer._called and peer.left_because is None:
             self._keep(Watch(PeerLine(peer, self._presence), self._rungs).keep())
         self._changed.set()
         self._tell(self._on_join, peer)

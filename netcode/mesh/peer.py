@@ -37,6 +37,8 @@ class MeshPeer:
         self._called = called
         """Whether this end has called, so that it is the one that calls again."""
         self._key = key
+        self._met_as = room_id
+        """Its id in the room when the two met, as signaling has written it."""
         self._room_id = room_id
         """Its id in the room now, as far as this end has been told."""
         self._found_as = ""

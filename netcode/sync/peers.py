@@ -37,6 +37,8 @@ class Peer:
     """The client packet whose acknowledgements count."""
     loss: float = 0.0
     """Share of recent packets that did not arrive, smoothed."""
+    away: bool = False
+    """Nothing can be sent now: what would be told counts as not said."""
     deferred: int = 0
     """Pairs that had to wait in the last broadcast."""
 

@@ -137,7 +137,7 @@ class Sender:
     # -- a broadcast -------------------------------------------------------------------------
 
     def broadcast(self, frame: Frame) -> dict[int, list[bytes]]:
-        """The packets of this frame for every peer, at least one each.
+        """The packets of this frame for every peer that is not away, at least one each.
 
         Every packet carries a header, so that also a player in an empty view hears of the tick
         and of the inputs consumed.
@@ -367,6 +367,8 @@ class Sender:
         packets: dict[int, list[bytes]] = {}
         tick, number = frame.tick, frame.number
         for peer in peers:
+            if peer.away:
+                continue
             own = bodies.get(peer.slot, _NOTHING)
             count, sequence = len(own), peer.sequence
             self._acknowledged.sent(peer.slot, number, sequence + 1, count)

@@ -71,12 +71,8 @@ class MediaPath:
     def _is_welcome(self, data: bytes) -> bool:
         if len(data) < HEADER_BYTES or is_rtcp(data):
             return False
-        source = data[8:12]
-        if source not in self._sources:
-            if len(self._sources) >= MAX_SOURCES:
-                return False
-            self._sources.add(source)
-        return True
+        return data[8:12] in self._sources or len(self._sources) < MAX_SOURCES
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        self._sources.add(data[8:12])  # now that it is certain who has sent this
         self._on_packet(data)

@@ -7,7 +7,7 @@ import pytest
 
 from netcode import introductions as under_test
 from netcode.errors import Unreachable, UsageError
-from netcode.introductions import MAX_CALLS
+from netcode.introductions import MAX_CALLS_ANSWERED
 from netcode.rungs import Rung
 from netcode.transports.base import Lane, Transport
 from netcode.transports.webrtc import WebRtcTransport
@@ -130,16 +130,16 @@ async def test_nobody_takes_more_than_so_many_calls_of_one_peer(server: Signalin
         await member(url(server), "Ada") as ada,
         await member(url(server), "Bob") as bob,
     ):
-        first = [await bob.call(ada, Rung.WEBSOCKET) for _ in range(MAX_CALLS)]
+        first = [await bob.call(ada, Rung.WEBSOCKET) for _ in range(MAX_CALLS_ANSWERED)]
         with pytest.raises(Unreachable, match="no more calls"):
             await bob.call(ada, Rung.WEBSOCKET)
         with pytest.raises(Unreachable, match="too many at once"):
             await bob.call(ada, Rung.DIRECT)
         first[0].close()
-        await until(lambda: ada.introductions._calls_of(bob.id) < MAX_CALLS)
+        await until(lambda: ada.introductions._calls_of(bob.id) < MAX_CALLS_ANSWERED)
         await bob.call(ada, Rung.WEBSOCKET)
 
-        calls = [asyncio.create_task(bob.call("nobody", Rung.DIRECT)) for _ in range(MAX_CALLS)]
+        calls = [asyncio.create_task(bob.call("nobody", Rung.DIRECT)) for _ in range(MAX_CALLS_ANSWERED)]
         await asyncio.sleep(0)
         with pytest.raises(UsageError, match="at once"):
             await bob.call("nobody", Rung.DIRECT)

@@ -237,3 +237,34 @@ async def test_with_rungs_that_do_not_work_the_error_says_what_was_tried() -> No
                 pass
     assert "turn_udp" in str(raised.value)
     assert "turn_tcp" in str(raised.value)
+
+
+async def test_while_a_server_drains_its_players_can_still_come_back() -> None:
+    async with playing(["direct"]) as (table, player):
+        draining = asyncio.create_task(table.server.drain(30.0))
+        await player.play(lambda: player.client.draining is not None)
+        before = player.guest.link
+        player.cut()
+        await player.play(lambda: player.guest.link is not before)
+        await player.check()
+        with pytest.raises(nc.Refused) as refused:
+            async with nc.connect(table.server.url, GAME, name="Bob"):
+                pass
+        assert refused.value.code == "draining"
+        draining.cancel()
+        await asyncio.wait([draining])
+
+
+async def test_draining_ends_when_the_last_player_s_grace_does() -> None:
+    server = nc.Server(GAME, grace=0.5)
+    await server.start()
+    client = nc.connect(server.url, GAME, name="Ada", rungs=["direct"])
+    await client.__aenter__()
+    await client._reach.close()
+    client._lifeline.watch.rungs = ()
+    began = time.monotonic()
+    draining = asyncio.create_task(server.drain(30.0))
+    Player(Table(server), client).cut()
+    await draining
+    assert time.monotonic() - began < 10.0
+    await client.__aexit__(None, None, None)

@@ -129,3 +129,16 @@ async def test_before_and_after_a_connection_nothing_happens() -> None:
     transport.send_media(rtp(1))
     await transport.wait_closed()
     assert transport.stats.messages_sent == 0
+
+
+async def test_what_strangers_send_takes_no_source_away() -> None:
+    async with pair() as (near, far):
+        internals = near.transport._internals
+        assert internals is not None
+        socket = internals._connection._nominated[1]
+        for source in range(3 * MAX_SOURCES):
+            socket.protocol.transport.sendto(rtp(1, 1000 + source), socket.remote_addr)
+        near.transport.send(Lane.RELIABLE, b"end")
+        await far.until(lambda: (Lane.RELIABLE, b"end") in far.heard)
+        near.transport.send_media(rtp(1))
+        await far.until(lambda: (Lane.UNRELIABLE, rtp(1)) in far.heard)

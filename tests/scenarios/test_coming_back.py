@@ -9,6 +9,7 @@ import netcode as nc
 from netcode.core.player import Player
 from netcode.testing import SteppedClient, Stepper
 from netcode.transports.base import Lane
+from netcode.transports.loopback import loopback_pair
 
 
 class Note(nc.Message):
@@ -324,3 +325,54 @@ def test_a_hundred_kilobytes_are_on_their_way_when_the_line_is_cut() -> None:
     table.game.run(3.0)
     client.relink()
     table.check(client)
+
+
+def test_a_refusal_that_comes_late_on_a_link_that_was_given_up_means_nothing() -> None:
+    table = Table(1)
+    client = table.enter("lan")
+    table.game.run(1.0)
+    guest = client.guest
+    guest.on_link_retired = lambda link: None  # a real client's linger for a second
+    near, far, wire = loopback_pair(
+        table.game.clock, forth=nc.Conditions(), back=nc.Conditions(delay=1.0), seed=3
+    )
+    table.game.host.attach(near)
+    client._wires.append(wire)
+    guest.come_back(far)  # this request is on its way for a second
+    table.game.run(0.2)
+    guest.give_up_waiting()
+    client.relink()  # and this one is answered at once
+    table.game.run(2.0)
+    assert client.error is None
+    table.talk(client, 0.5)
+    table.check(client)
+
+
+def test_packets_that_nobody_could_be_sent_have_no_numbers() -> None:
+    """Numbers travel in 16 bits: after a long outage a client would take new ones for old."""
+    table = Table(1, grace=3000.0)
+    client = table.enter("lan")
+    table.game.run(1.0)
+    player = table.game.player_of(client)
+    client.cut()
+    table.game.run(4.0)
+    before = player.peer.sequence
+    table.game.run(20.0)
+    assert player.peer.sequence == before
+    client.relink()
+    table.game.run(1.0)
+    table.game.assert_agreement(client)
+
+
+def test_nobody_takes_up_the_room_for_all_newcomers() -> None:
+    table = Table(1)
+    silent = []
+    for number in range(400):  # twenty callers with twenty links each, which say nothing
+        near, far, wire = loopback_pair(table.game.clock, seed=number)
+        far.start(lambda lane, data: None, lambda reason: None)
+        table.game.host.attach(near, None, f"caller {number % 20}")
+        silent.append(wire)
+    assert table.game.host.waiting <= 40
+    client = table.game.join("Ada", "lan")
+    table.game.run(1.0)
+    assert client.joined

@@ -2,7 +2,11 @@
 
 import pytest
 
+from netcode.link.delivery import RELIABLE
+from netcode.link.link import Link
+from netcode.link.session import Channel, Session
 from netcode.mesh.peer import MeshPeer
+from netcode.mesh.words import CONTROL, Hello, Here, Ready, Welcome, decode, encode
 from netcode.transports.link_model import PRESETS, Conditions
 from tests.scenarios.town import End, Town
 
@@ -240,3 +244,55 @@ def test_an_impostor_does_not_take_a_peers_place() -> None:
     bob.enter()
     town.run(4.0)
     assert ada.news[-1] == "resumed Bob"
+
+
+def test_who_claims_somebody_elses_id_keeps_nobody_apart() -> None:
+    town = Town(1, PRESETS["lan"])
+    ada = town.come("Ada")
+    town.run(0.5)
+    mal = town.come("Mal")
+    town.run_until(town.all_connected, 10.0)
+    bob = town.come("Bob")
+    for peer in mal.circle.peers.values():
+        peer._say(Here(bob.circle.room_id))
+    town.run(5.0)
+    assert sorted(peer.name for peer in ada.circle.peers.values()) == ["Bob", "Mal"]
+    assert sorted(peer.name for peer in bob.circle.peers.values()) == ["Ada", "Mal"]
+
+
+def test_one_member_is_one_peer() -> None:
+    town = Town(2, PRESETS["lan"])
+    ada = town.come("Ada")
+    town.run(0.5)
+    mal = town.come("Mal")
+    town.run_until(town.all_connected, 10.0)
+    [first] = mal.circle.peers.values()
+    first._say(Here("nowhere"))
+    closed: list[str] = []
+    links: list[Link] = []
+    for number in range(5):
+        near, ring = town.line(mal, ada.circle.room_id)
+        ring()
+        session = Session()
+        control = session.open(CONTROL, RELIABLE)[0]
+
+        def answer(channel: Channel, payload: bytes) -> None:
+            if isinstance(decode(payload), Welcome):
+                links[-1].send(control, encode(Ready()))  # noqa: B023
+
+        links.append(
+            Link(
+                near,
+                session,
+                town.clock,
+                on_message=answer,
+                on_datagram=lambda data: None,
+                on_closed=closed.append,
+            )
+        )
+        links[-1].on_ticket = lambda ticket: None
+        links[-1].start()
+        links[-1].send(control, encode(Hello(f"made up {number}", bytes(16), 10.0)))
+        town.run(0.3)
+    assert len(ada.circle.peers) == 1
+    assert closed == ["this member is a peer already"] * 5

@@ -1,12 +1,14 @@
 """Voices are passed on to those who hear them, and to nobody else: counted on the wire."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 import netcode as nc
 from netcode.core.player import Player
 from netcode.testing import SteppedClient, Stepper
+from netcode.transports.base import Lane
 from netcode.voice.headers import EXTENSION, FIRST_BYTE, FLAT, is_placed
 from netcode.voice.policies import EveryoneVoice, ProximityVoice, TeamVoice, VoicePolicy
 
@@ -243,3 +245,21 @@ def test_without_voice_nothing_is_passed_on() -> None:
 def test_distances_that_make_no_sense_raise(wrong: tuple[float, float]) -> None:
     with pytest.raises(nc.UsageError):
         ProximityVoice(*wrong)
+
+
+def test_who_reads_nothing_cannot_be_made_to_stop_the_server() -> None:
+    """A player changes its mind thousands of times, and another one acknowledges nothing."""
+    room = Room(EveryoneVoice(), "Ada Bob")
+    ada, bob = room.clients
+    bob.wire.drop(lambda sender, lane, frame: lane is Lane.UNRELIABLE and frame[0] == 1)
+    for number in range(5_000):
+        with suppress(nc.SendQueueFull):
+            ada.guest.voice.tell_recording(number % 2 == 0)
+        if number % 10 == 0:
+            room.game.run(1 / 60)
+    ada.close()
+    room.game.run(1.0)
+    assert list(room.game.server.players) == [bob.player_id]
+    rules = bob.guest.voice.rules
+    assert rules is not None
+    assert not rules.recording

@@ -138,3 +138,24 @@ def test_rungs_may_be_chosen_and_are_put_in_order() -> None:
 def test_what_is_no_choice_of_rungs_raises(wrong: Any) -> None:
     with pytest.raises(nc.UsageError, match="rung"):
         checked_rungs(wrong)
+
+
+async def test_a_transport_that_has_opened_is_closed_if_nobody_waits_for_it_any_more() -> None:
+    calls = Calls()
+    slow = asyncio.Event()
+
+    async def call(rung: Rung) -> Any:
+        try:
+            return await calls(rung)
+        except asyncio.CancelledError:
+            slow.set()
+            await asyncio.sleep(NEVER)  # takes its time to give up
+
+    task = asyncio.create_task(first_open(call, tuple(Rung), 0.001))
+    await calls.begins[Rung.WEBSOCKET].wait()
+    calls.open(Rung.DIRECT)
+    await slow.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert [each.is_closed for each in calls.transports] == [True]
