@@ -25,6 +25,7 @@ SILENT_FRAMES = 6
 """Frames of 20 ms in a packet of silence: 120 ms, the longest that there may be."""
 
 _FIRST, _LAST = 2, 4
+_SERIAL = 1
 _PAGE = struct.Struct("<4sBBqIIIB")
 _HEAD = struct.Struct("<8sBBHIhB")
 _MOST_LENGTHS = 255
@@ -32,13 +33,9 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class OpusStream:
-    """The pages of one Opus stream.
+    """The pages of a file with one Opus stream. ``title`` is what players show."""
 
-    ``serial`` is any number of 32 bits, ``title`` is what players show.
-    """
-
-    def __init__(self, serial: int, title: str, channels: int = 1) -> None:
-        self._serial = serial
+    def __init__(self, title: str, channels: int = 1) -> None:
         self._title = title
         self._channels = channels
         self._number = 0
@@ -81,7 +78,7 @@ class OpusStream:
             whole, rest = divmod(len(packet), 255)
             lengths += b"\xff" * whole
             lengths.append(rest)
-        header = [b"OggS", 0, flags, self.samples, self._serial, self._number, 0, len(lengths)]
+        header = [b"OggS", 0, flags, self.samples, _SERIAL, self._number, 0, len(lengths)]
         body = bytes(lengths) + b"".join(packets)
         header[6] = checksum(_PAGE.pack(*header) + body)
         self._number += 1

@@ -111,7 +111,7 @@ class _Track:
     def __init__(self, path: Path, speaker: int, begun: float) -> None:
         self._path = path
         self._begun = begun
-        self._stream = ogg.OpusStream(speaker, f"speaker {speaker}")
+        self._stream = ogg.OpusStream(f"speaker {speaker}")
         self._waiting: dict[int, bytes] = {}
         self._oldest_at = self._newest_at = 0.0
         self._written = 0
@@ -238,7 +238,8 @@ class _OpusSink:
         self._encoder.layout = "stereo"
         self._encoder.format = "flt"
         self._encoder.bit_rate = 64_000
-        self._stream = ogg.OpusStream(0, "mix", channels=2)
+        self._encoder.options = {"vbr": "constrained"}  # it takes twice as many for voices else
+        self._stream = ogg.OpusStream("mix", channels=2)
         self._packets: list[bytes] = []
         self._file.write(self._stream.head())
 

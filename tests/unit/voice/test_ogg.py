@@ -74,7 +74,7 @@ def levels(samples: np.ndarray) -> np.ndarray:
 
 
 def test_pages_are_those_of_the_rfcs() -> None:
-    stream = ogg.OpusStream(7, "Ada")
+    stream = ogg.OpusStream("Ada")
     packets = tone(60)
     data = stream.head() + stream.pages(packets[:50]) + stream.pages(packets[50:], last=True)
     head, tags, first, last = pages_of(data)
@@ -89,7 +89,7 @@ def test_pages_are_those_of_the_rfcs() -> None:
 @pytest.mark.parametrize("size", [1, 254, 255, 256, 510, 1_276])
 def test_packets_of_any_size_come_back(size: int) -> None:
     packets = [bytes([31 << 3]) + bytes(size - 1) for _ in range(120)]
-    pages = pages_of(ogg.OpusStream(1, "").pages(packets))
+    pages = pages_of(ogg.OpusStream("").pages(packets))
     assert [packet for page in pages for packet in page[3]] == packets
     assert pages[-1][1] == 120 * FRAME
 
@@ -97,7 +97,7 @@ def test_packets_of_any_size_come_back(size: int) -> None:
 @pytest.mark.parametrize("decoder", ["opus", "libopus"])
 def test_silence_and_losses_last_as_long_as_they_should(decoder: str) -> None:
     sound = tone(100)
-    stream = ogg.OpusStream(7, "")
+    stream = ogg.OpusStream("")
     packets = [*sound[:50], *ogg.silence(331), *sound[50:60]]
     packets += [*([ogg.lost(sound[59])] * 2), *sound[62:]]
     samples = decode(stream.head() + stream.pages(packets, last=True), decoder)

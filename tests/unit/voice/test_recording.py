@@ -212,6 +212,14 @@ def test_a_mix_is_written_as_opus_each_second(tmp_path: Path) -> None:
     assert levels(decode(data, "opus"))[5:170] == pytest.approx(0.1, abs=0.02)
 
 
+def test_a_mix_has_the_bits_it_should(tmp_path: Path) -> None:
+    recorder = MixRecorder(tmp_path / "mix.opus")
+    for frame in mixed(440, 880, 250):
+        recorder.take(frame)
+    recorder.close()
+    assert (tmp_path / "mix.opus").stat().st_size * 8 / (250 * TICK) < 70_000
+
+
 def test_a_mix_is_written_as_wav(tmp_path: Path) -> None:
     recorder = MixRecorder(tmp_path / "mix.WAV")
     for frame in mixed(440, 880, 60):
