@@ -2,6 +2,8 @@
 
 import gc
 import weakref
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -125,6 +127,26 @@ def test_a_frame_need_not_be_contiguous() -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         Encoder(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("platform", "path"),
+    [
+        ("linux", "av.libs/libopus-f5f09bf3.so.0.11.1"),
+        ("darwin", "av/.dylibs/libopus.0.dylib"),
+        ("win32", "av.libs/libopus-0-4369edc456631a3cc933d7918747e5d2.dll"),
+    ],
+)
+def test_libopus_is_found_where_pyavs_wheels_have_it(
+    platform: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (path, "av/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    spec = SimpleNamespace(origin=str(tmp_path / "av" / "__init__.py"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
+    monkeypatch.setattr("sys.platform", platform)
+    assert opus.find_library() == str(tmp_path / path)
 
 
 def test_without_libopus_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
