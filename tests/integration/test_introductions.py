@@ -7,7 +7,7 @@ import pytest
 
 from netcode import introductions as under_test
 from netcode.errors import Unreachable, UsageError
-from netcode.introductions import MAX_CALLS_ANSWERED
+from netcode.introductions import MAX_CALLS, MAX_CALLS_ANSWERED
 from netcode.rungs import Rung
 from netcode.transports.base import Lane, Transport
 from netcode.transports.webrtc import WebRtcTransport
@@ -139,7 +139,7 @@ async def test_nobody_takes_more_than_so_many_calls_of_one_peer(server: Signalin
         await until(lambda: ada.introductions._calls_of(bob.id) < MAX_CALLS_ANSWERED)
         await bob.call(ada, Rung.WEBSOCKET)
 
-        calls = [asyncio.create_task(bob.call("nobody", Rung.DIRECT)) for _ in range(MAX_CALLS_ANSWERED)]
+        calls = [asyncio.create_task(bob.call("nobody", Rung.DIRECT)) for _ in range(MAX_CALLS)]
         await asyncio.sleep(0)
         with pytest.raises(UsageError, match="at once"):
             await bob.call("nobody", Rung.DIRECT)
