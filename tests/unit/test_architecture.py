@@ -31,7 +31,7 @@ FLOORS = (
     ("netcode.transports",),
     ("netcode.doors", "netcode.introductions", "netcode.switching", "netcode.testing"),
     ("netcode.ladder", "netcode.membership", "netcode.relay"),
-    ("netcode.reach", "netcode.watch"),
+    ("netcode.reach", "netcode.watch", "netcode.server_voice"),
     ("netcode.lifeline",),
     ("netcode.server", "netcode.mesh"),
     ("netcode.client",),
