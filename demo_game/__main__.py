@@ -25,6 +25,7 @@ def arguments(line: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--bots", type=_count, default=4, metavar="N", help="how many (4)")
     parser.add_argument("--name", default="", help="your name in the arena")
     _add_conditions(parser)
+    _add_hum(parser)
     parser.add_argument("--headless", action="store_true", help="play by itself, without a screen")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long, if headless (20)")
     parser.add_argument("--screenshot", metavar="FILE", help="a picture of it, if headless")
@@ -47,6 +48,7 @@ def arguments(line: Sequence[str]) -> argparse.Namespace:
     bots.add_argument("--first", type=_count, default=0, help="where their names begin")
     bots.add_argument("--seed", type=int, default=1, help="decides their characters")
     _add_conditions(bots)
+    _add_hum(bots)
 
     for command in (host, bots):  # for the processes that start these
         command.add_argument("--managed", action="store_true", help=argparse.SUPPRESS)
@@ -71,6 +73,7 @@ def main(line: Sequence[str]) -> int:
             first=chosen.first,
             seed=chosen.seed,
             conditions=chosen.conditions,
+            hum=chosen.hum,
             managed=chosen.managed,
         )
     if importlib.util.find_spec("pygame") is None:
@@ -91,7 +94,10 @@ def main(line: Sequence[str]) -> int:
     from demo_game import player
 
     url = chosen.url if chosen.command == "join" else None
-    return player.main(url=url, name=chosen.name, weather=chosen.conditions, bots=chosen.bots)
+    hum = chosen.hum if url is None else False
+    return player.main(
+        url=url, name=chosen.name, weather=chosen.conditions, bots=chosen.bots, hum=hum
+    )
 
 
 def _add_conditions(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +106,12 @@ def _add_conditions(parser: argparse.ArgumentParser) -> None:
         choices=tuple(PRESETS),
         metavar="NAME",
         help=f"bad weather on each client's link: {', '.join(PRESETS)}",
+    )
+
+
+def _add_hum(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--hum", action="store_true", help="the bots hum now and then, to try voices alone"
     )
 
 

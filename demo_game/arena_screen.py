@@ -16,6 +16,7 @@ from demo_game.game import (
     BlastKind,
     Chat,
     Downed,
+    Pilot,
     Rock,
     RoundOver,
     Ship,
@@ -26,12 +27,16 @@ from demo_game.graphs import NetworkHistory, draw_network
 from demo_game.help import draw_help, draw_hint
 from demo_game.hud import Badge, Hud
 from demo_game.inquiry import FiguresPoll, Inquiry, pick
-from demo_game.palette import AMBER, CORAL, GEMS, VIOLET
+from demo_game.palette import AMBER, CORAL, GEMS, RED, VIOLET
 from demo_game.sight import draw_sight
 from demo_game.simulation import POINTS_CRYSTAL, RESPAWN_TICKS
 from demo_game.spectator import Spectator, census
 from demo_game.state_panel import draw_state
 from demo_game.view import View
+from demo_game.voice_hud import draw_marks, draw_own_voice, draw_speakers
+from demo_game.voice_panel import Person, VoicePanel
+from demo_game.voice_stats import draw_voice_stats, voice_lines
+from demo_game.voices import VoiceChoices, Voices
 from demo_game.why_panel import colour_of, draw_target, draw_why
 from netcode.transports.conditioner import PRESETS
 
@@ -54,12 +59,21 @@ class ArenaScreen:
     """Plays on a joined client until it raises `netcode.Disconnected`.
 
     ``url`` is where the client has joined: a spectator joins there, too, while the map is open.
+    ``choices`` says how the player wants to talk and to hear, and is changed by the settings.
     """
 
     def __init__(
-        self, client: nc.Client, url: str, width: int, height: int, weather: str | None
+        self,
+        client: nc.Client,
+        url: str,
+        width: int,
+        height: int,
+        weather: str | None,
+        choices: VoiceChoices,
     ) -> None:
         self.client = client
+        self.voices = Voices(client.voice, choices)
+        self.voice_panel: VoicePanel | None = None
         self._url = url
         self.view = View(width, height)
         self.hud = Hud()
@@ -97,6 +111,7 @@ class ArenaScreen:
 
     def close(self) -> None:
         """Leave the arena, on both links."""
+        self.show_voice_panel(False)
         if self.spectator is not None:
             self.spectator.close(wait=True)
             self.spectator = None
@@ -108,15 +123,19 @@ class ArenaScreen:
         """Take an event. False if the player wants to leave."""
         if event.type == pygame.MOUSEMOTION:
             self._pointer = event.pos
-        if event.type != pygame.KEYDOWN:
-            return True
-        if self.chat.typing is not None:
+        if self.chat.typing is not None and event.type == pygame.KEYDOWN:
             line = self.chat.key(event)
             if line:
                 self._say(line)
             return True
+        if self.voice_panel is not None and self.voice_panel.handle(event):
+            return True
+        if event.type != pygame.KEYDOWN:
+            return True
         if event.key == pygame.K_ESCAPE:
-            if self.show_help:
+            if self.voice_panel is not None:
+                self.show_voice_panel(False)
+            elif self.show_help:
                 self.show_help = False
             elif self.look is not Look.PLAY:
                 self.look_at(Look.PLAY)
@@ -126,6 +145,10 @@ class ArenaScreen:
             self.chat.typing = ""
         elif event.key == pygame.K_F1:
             self.show_help = not self.show_help
+        elif event.key == pygame.K_F2:
+            self.show_voice_panel(self.voice_panel is None)
+        elif event.key == pygame.K_m:
+            self.voices.toggle_microphone()
         elif event.key == pygame.K_F3:
             self.show_network = not self.show_network
         elif event.key == pygame.K_F4:
@@ -146,19 +169,31 @@ class ArenaScreen:
         return True
 
     def steer(self) -> Steer:
-        """What the keys say now. A shot is not lost if the key is up again already."""
+        """What the keys say now, to the ship and to the microphone. A shot is not lost if the key
+        is up again already."""
         fire, self._fire_pressed = self._fire_pressed, False
+        keys = pygame.key.get_pressed()
+        self.voices.press(self.chat.typing is None and bool(keys[pygame.K_v]))
         if self.chat.typing is not None:
             return Steer()
-        keys = pygame.key.get_pressed()
-        left = keys[pygame.K_a] or keys[pygame.K_LEFT]
-        right = keys[pygame.K_d] or keys[pygame.K_RIGHT]
+        arrows = self.voice_panel is None  # else they are the panel's
+        left = keys[pygame.K_a] or (arrows and keys[pygame.K_LEFT])
+        right = keys[pygame.K_d] or (arrows and keys[pygame.K_RIGHT])
         return Steer(
             turn=int(right) - int(left),
-            thrust=bool(keys[pygame.K_w] or keys[pygame.K_UP]),
-            brake=bool(keys[pygame.K_s] or keys[pygame.K_DOWN]),
+            thrust=bool(keys[pygame.K_w] or (arrows and keys[pygame.K_UP])),
+            brake=bool(keys[pygame.K_s] or (arrows and keys[pygame.K_DOWN])),
             fire=fire or bool(keys[pygame.K_SPACE]),
         )
+
+    def show_voice_panel(self, on: bool) -> None:
+        """Show the settings of voice, or no more."""
+        if self.voice_panel is not None:
+            self.voice_panel.close()
+            self.voice_panel = None
+        if on:
+            voices = self.voices
+            self.voice_panel = VoicePanel(voices.choices, voices.chat, voices.obey)
 
     def set_weather(self, weather: str) -> None:
         """Let this client's link behave as under this preset of the conditioner."""
@@ -192,6 +227,10 @@ class ArenaScreen:
     def badges(self) -> list[Badge]:
         """What is not as usual, so that nobody forgets it."""
         found = []
+        if self.voices.chat.recording:
+            found.append(Badge("recording", RED))
+        if self.voices.chat.muted:
+            found.append(Badge("microphone muted", CORAL))
         if self.client.reconnecting:
             found.append(Badge("connection lost: coming back", CORAL))
         if self.weather != "clean":
@@ -224,6 +263,7 @@ class ArenaScreen:
         own = self.client.own(Ship)
         if own is not None:
             self.hud.respawn_at = math.inf
+        self.voices.update(self.client.world, now)
         tick = self.client.tick if self.client.prediction else None
         self.view.update(self.client.world, own, dt, tick)
         self.network.take(now, self.client.stats)
@@ -268,12 +308,15 @@ class ArenaScreen:
             self.view.draw(screen, world, own, now)
             if self.show_ghosts:
                 draw_ghosts(screen, self.view.camera, world, client.authoritative, scale)
+            draw_marks(screen, self.view.camera, world, self.voices.speaking, me)
             if self.look is Look.SIGHT:
                 draw_sight(screen, self.view.camera, *self.view.place, scale)
         if self.show_why:
             self._draw_target(screen)
         camera = self.view.camera
         self.hud.draw(screen, world, me, own, camera, now, self.badges(), map_open=on_map)
+        if self.voice_panel is None:  # which shows the same
+            draw_own_voice(screen, scale, self.voices, now, self.hud.ship_top(screen))
         self.chat.draw(screen, scale, now)
         draw_hint(screen, scale)
         if self.show_network:
@@ -281,16 +324,30 @@ class ArenaScreen:
             path = " · ".join(part for part in (stats.transport, stats.path) if part)
             box = draw_network(screen, scale, self.network, path, self.weather)
             draw_state(screen, scale, self._figures.latest, box)
+        bottom = self._draw_voices(screen, world)
         if self.show_why:
-            draw_why(
-                screen,
-                self.inquiry,
-                self._distance(),
-                self.hud.board_bottom + round(10 * scale),
-                scale,
-            )
+            draw_why(screen, self.inquiry, self._distance(), bottom + round(10 * scale), scale)
+        if self.voice_panel is not None:
+            self.voice_panel.people = [
+                Person(one.player, one.name, one.colour)
+                for one in sorted(world[Pilot], key=lambda one: one.player)
+                if one.player != me
+            ]
+            self.voice_panel.draw(screen, scale)
         if self.show_help:
             draw_help(screen, scale)
+
+    def _draw_voices(self, screen: pygame.Surface, world: nc.World) -> int:
+        """Below the score board, those who speak; with F3, how their voices arrive. Returns where
+        that ends."""
+        scale, top = self.hud.scale, self.hud.board_bottom
+        below = top + round(10 * scale)
+        if self.show_network:
+            pilots = {one.player: (one.name, one.colour) for one in world[Pilot]}
+            return draw_voice_stats(screen, scale, voice_lines(self.voices, pilots), below)
+        if self.voices.speaking:
+            return draw_speakers(screen, scale, self.voices.speaking, below)
+        return top
 
     def _draw_map(self, screen: pygame.Surface, world: nc.World, own: Ship | None) -> None:
         scale, spectator = self.hud.scale, self.spectator

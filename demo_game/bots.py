@@ -12,7 +12,10 @@ import time
 import netcode as nc
 from demo_game.brain import Brain
 from demo_game.game import GAME, Enter, Ship
+from demo_game.humming import Humming
 from demo_game.processes import Manager, say
+from netcode.voice.sinks import NullSink
+from netcode.voice.sources import Hum
 
 FRAME = 1 / 20
 """Seconds between two updates: bots have no screen to keep smooth."""
@@ -50,19 +53,26 @@ async def fly_bot(
     conditions: str | None,
     joined: list[str],
     crowd: int,
+    hum: bool,
 ) -> None:
     """Join, tell so, and play until the parent process ends it, or the server is gone.
 
     A bot that loses its connection comes back. ``crowd`` is how many bots share this process.
-    Raises `netcode.JoinError` if the arena cannot be entered.
+    With ``hum`` it can be heard now and then; it listens to nobody. Raises `netcode.JoinError` if
+    the arena cannot be entered.
     """
-    brain = Brain(random.Random(seed))
+    brain, humming = Brain(random.Random(seed)), Humming(random.Random(seed))
     has_played = False
     attempts = JOIN_ATTEMPTS
     while not manager.ended:
         try:
-            async with nc.connect(url, GAME, name=name, conditions=conditions) as client:
+            voice = nc.Voice(source=Hum(seed), sink=NullSink()) if hum else None
+            async with nc.connect(
+                url, GAME, name=name, conditions=conditions, voice=voice
+            ) as client:
                 has_played = True
+                if hum:
+                    client.voice.deafened = True
                 client.send(Enter())
                 joined.append(name)
                 fact = {"name": name, "pid": os.getpid(), "transport": client.stats.transport}
@@ -70,6 +80,8 @@ async def fly_bot(
                 while not manager.ended:
                     start, own = time.monotonic(), client.own(Ship)
                     client.update(brain.decide(client.world, own, start))
+                    if hum:
+                        client.voice.pressed = humming.pressed(start)
                     took = time.monotonic() - start
                     await asyncio.sleep(max(FRAME, crowd * took / NETWORK_SHARE))
         except nc.Disconnected as end:
@@ -84,7 +96,14 @@ async def fly_bot(
 
 
 async def run_bots(
-    url: str, count: int, *, first: int, seed: int, conditions: str | None, managed: bool
+    url: str,
+    count: int,
+    *,
+    first: int,
+    seed: int,
+    conditions: str | None,
+    hum: bool,
+    managed: bool,
 ) -> None:
     """All bots of this process. ``first`` is where in the list of names they begin."""
     manager = Manager(managed)
@@ -94,17 +113,33 @@ async def run_bots(
             lap, place = divmod(number, len(NAMES))
             name = NAMES[place] + (f" {lap + 1}" if lap else "")
             group.create_task(
-                fly_bot(url, name, seed + number, manager, conditions, joined, count), name=name
+                fly_bot(url, name, seed + number, manager, conditions, joined, count, hum),
+                name=name,
             )
 
 
 def main(
-    url: str, count: int, *, first: int, seed: int, conditions: str | None, managed: bool
+    url: str,
+    count: int,
+    *,
+    first: int,
+    seed: int,
+    conditions: str | None,
+    hum: bool,
+    managed: bool,
 ) -> int:
     """The ``bots`` command."""
     try:
         asyncio.run(
-            run_bots(url, count, first=first, seed=seed, conditions=conditions, managed=managed)
+            run_bots(
+                url,
+                count,
+                first=first,
+                seed=seed,
+                conditions=conditions,
+                hum=hum,
+                managed=managed,
+            )
         )
     except KeyboardInterrupt:
         return 0

@@ -1,7 +1,7 @@
 """Getting into an arena while the window stays alive, and the screens that say how it goes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pygame
 
@@ -36,6 +36,7 @@ class Attempt:
     conditions: str | None
     first_step: str
     started: float
+    voice: nc.Voice = field(default_factory=nc.Voice)
     address: str = ""
     error: str = ""
     """Why it did not work, for people."""
@@ -60,7 +61,11 @@ class Attempt:
                 self.address = self.find() or ""
                 if self.address:
                     self.client = nc.connect(
-                        self.address, GAME, name=self.name, conditions=self.conditions
+                        self.address,
+                        GAME,
+                        name=self.name,
+                        conditions=self.conditions,
+                        voice=self.voice,
                     )
                     self.client.start()
         except (nc.UsageError, OSError) as error:

@@ -1,7 +1,8 @@
 """The whole game without a screen: server, bots and player in processes of their own.
 
 The player flies by the bots' brain, draws every frame into memory, and leaves a screenshot and
-a report. What joins them is WebRTC, as ever.
+a report. What joins them is WebRTC, as ever. Everybody hums now and then, and no sound card is
+asked: the player hears with a meter.
 """
 
 import json
@@ -17,7 +18,12 @@ import netcode as nc
 from demo_game.arena_screen import ArenaScreen
 from demo_game.brain import Brain
 from demo_game.game import GAME, Bullet, Enter, Rock, Ship
+from demo_game.humming import Humming
 from demo_game.local_game import LocalGame
+from demo_game.voices import VoiceChoices
+from netcode.voice.activity import QUIETEST
+from netcode.voice.sinks import Meter
+from netcode.voice.sources import Hum
 
 WIDTH, HEIGHT = 1280, 720
 FRAME = 1 / 30
@@ -43,7 +49,7 @@ def main(
     pygame.display.init()
     pygame.font.init()
     screen = pygame.display.set_mode((WIDTH, HEIGHT))
-    local = LocalGame(bots=bots, bot_processes=max(1, bots))
+    local = LocalGame(bots=bots, bot_processes=max(1, bots), hum=True)
     try:
         local.invite_bots(conditions)
         outcome = play(screen, local, seconds, bots, screenshot, conditions)
@@ -75,19 +81,26 @@ def play(
 ) -> dict[str, Any]:
     """Wait for the bots, join them, fly, and tell what was seen."""
     wait_for_players(local, bots)
-    with nc.connect(local.url(), GAME, name=PLAYER_NAME, conditions=conditions) as client:
+    ears = Meter()
+    voice = nc.Voice(source=Hum(4), sink=ears)
+    with nc.connect(
+        local.url(), GAME, name=PLAYER_NAME, conditions=conditions, voice=voice
+    ) as client:
         client.send(Enter())
         transport = client.stats.transport
-        arena = ArenaScreen(client, local.url(), WIDTH, HEIGHT, conditions)
+        arena = ArenaScreen(client, local.url(), WIDTH, HEIGHT, conditions, VoiceChoices())
         arena.show_network = True
-        pilot = Brain(random.Random(4), aggression=1.0)
+        pilot, humming = Brain(random.Random(4), aggression=1.0), Humming(random.Random(4))
+        loudest = QUIETEST
         gallery = Gallery(screenshot)
         before: dict[str, Any] = {}
         start = last = time.monotonic()
         while (share := (last - start) / max(0.1, seconds)) < 1:
             now = time.monotonic()
             dt, last = now - last, now
+            arena.voices.press(humming.pressed(now))
             arena.update(pilot.decide(client.world, client.own(Ship), now), now, min(0.1, dt))
+            loudest = max(loudest, ears.level)
             arena.draw(screen)
             pygame.event.pump()
             pygame.display.flip()
@@ -110,6 +123,12 @@ def play(
             "entities": after.get("entities", 0),
             "rtt_ms_p50": round(arena.network.median(0), 2),
             "late_ticks": after.get("late_ticks", 0),
+            "voice": {
+                "heard": len(arena.voices.heard),
+                "loudest_db": round(loudest, 1),
+                "packets_in": after.get("voice_packets_in", 0),
+                "packets_out": after.get("voice_packets_out", 0),
+            },
             "server": {"pid": local.host.pid},
             "clients": [own, *(one for one in joined if one is not None)],
         }

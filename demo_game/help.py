@@ -11,7 +11,10 @@ KEYS = (
     (("S",), "brake (also ↓)"),
     (("Space",), "fire"),
     (("Enter",), "chat"),
+    (("V",), "talk to those who are near, while you hold it"),
+    (("M",), "mute your microphone"),
     (("F1",), "this help"),
+    (("F2",), "voice: devices, levels, how loud each pilot is"),
     (("F3",), "the network, and what your state is made of"),
     (("F4",), "how far you see; again: the map of the whole arena"),
     (("F5",), "bad weather: clean, lan, wifi, 4g, loss5, terrible"),
@@ -26,12 +29,12 @@ AIMS = (
     "Rocks break into smaller ones, those into crystals.",
     "A destroyed ship is worth 100, and leaves crystals.",
 )
-ROW, AIM_ROW = 27, 22
+ROW, AIM_ROW = 26, 21
 HINT_TONE = (128, 144, 180)
 HINT = "     ".join(
     (
-        *("F1 help", "F3 network", "F4 sight, map", "F5 weather", "F6 why"),
-        *("F7 F8 F9 feel", "Enter chat", "Esc leave"),
+        *("V talk", "M mute", "F1 help", "F2 voice", "F3 network", "F4 sight, map", "F5 weather"),
+        *("F6 why", "F7 F8 F9 feel", "Enter chat", "Esc leave"),
     )
 )
 

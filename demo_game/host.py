@@ -2,6 +2,7 @@
 
 Who is told what is said in `interest`, what goes first in `PRIORITY`. Those who join fly a ship
 or, as spectators, see everything: a serious game would show it to them late, or ask who they are.
+Pilots hear those who are within twice what they see; spectators say nothing.
 
 ``python -m demo_game host --port 8080`` runs it until Ctrl-C.
 """
@@ -49,6 +50,10 @@ SPECTATORS = 1
 """The group of those who see everything."""
 MAX_SPECTATORS = 8
 """Each is told of the whole arena, and takes one of the `MAX_PLAYERS` places."""
+
+VOICE_FULL, VOICE_SILENT = 300.0, 2 * VIEW_RADIUS
+"""Units. Who fights hears the others well; and voices reach further than sight, so that one's ears
+lead to somebody who is near."""
 
 PRIORITY = nc.Priority({Ship: 4, Bullet: 2}, near=VIEW_RADIUS)
 """What goes first where the budget does not reach: ships, then shots, and of each the nearest. At
@@ -109,6 +114,7 @@ class Host:
             priority=PRIORITY,
             budget=BUDGET,
             max_players=MAX_PLAYERS,
+            voice=nc.ProximityVoice(VOICE_FULL, VOICE_SILENT),
         )
         self.rules = Rules(self.server.world, seed=seed, rocks=rocks, crystals=crystals)
         self._rng = random.Random(seed)
@@ -137,9 +143,11 @@ class Host:
                 return
             visitor.watches = message.watch
             player.join_group(SPECTATORS)
+            player.may_speak = False
             return
         visitor.watches = 0
         player.leave_group(SPECTATORS)
+        player.may_speak = True
         player.viewpoint = None
         name = self._free_name(player.name)
         ship = self.rules.join(player.id, name, self.server.tick, self._rng)
@@ -250,7 +258,7 @@ class Host:
 
     def status(self) -> dict[str, Any]:
         """The server's figures, for whoever started this process."""
-        stats = self.server.stats
+        stats, voice = self.server.stats, self.server.voice.stats
         return {
             "clock": time.monotonic(),
             "players": len(self.rules.seats),
@@ -260,6 +268,8 @@ class Host:
             "broadcasts": stats.broadcasts,
             "bytes_sent": stats.bytes_sent,
             "bytes_received": stats.bytes_received,
+            "voice_packets_in": voice.received,
+            "voice_packets_out": voice.forwarded,
             "entities": len(self.server.world),
             "ships": len(self.server.world[Ship]),
         }

@@ -37,6 +37,7 @@ BOARD_LINES = 8
 NEWS_SECONDS = 6.0
 BANNER_SECONDS = 7.0
 MAP_SIDE = 168
+SHIP_HEIGHT = 52
 
 
 @dataclass(slots=True)
@@ -81,6 +82,10 @@ class Hud:
     def resize(self, width: int, height: int) -> None:
         """The window has this many pixels now."""
         self.scale = max(0.75, min(2.5, min(width / VIEW_WIDTH, height / VIEW_HEIGHT)))
+
+    def ship_top(self, screen: pygame.Surface) -> int:
+        """Where the gauges of hull and ammunition begin, in pixels from the top."""
+        return screen.get_height() - self._px(MARGIN + 22 + SHIP_HEIGHT)
 
     def downed(self, news: Downed, now: float) -> None:
         """Show who was destroyed, for a while."""
@@ -254,7 +259,7 @@ class Hud:
 
     def _draw_ship(self, screen: pygame.Surface, own: Ship) -> None:
         px = self._px
-        box = pygame.Rect(0, 0, px(316), px(52))
+        box = pygame.Rect(0, 0, px(316), px(SHIP_HEIGHT))
         box.midbottom = (screen.get_width() // 2, screen.get_height() - px(MARGIN + 22))
         panel(screen, box)
         hull = own.hull / game.MAX_HULL

@@ -14,13 +14,21 @@ NO_SERVER = "The server did not start. Its own words are in the terminal."
 class LocalGame:
     """Starts a server, and bots that join it; `end` ends them all.
 
-    ``port`` 0 takes any that is free; ``address`` 127.0.0.1 is for this machine only.
+    ``port`` 0 takes any that is free; ``address`` 127.0.0.1 is for this machine only. With ``hum``
+    the bots can be heard.
     """
 
     def __init__(
-        self, *, bots: int, bot_processes: int = 1, port: int = 0, address: str = "127.0.0.1"
+        self,
+        *,
+        bots: int,
+        bot_processes: int = 1,
+        port: int = 0,
+        address: str = "127.0.0.1",
+        hum: bool = False,
     ) -> None:
         self.host = Child("host", "--port", str(port), "--address", address)
+        self.hum = hum
         self.bots: list[Child] = []
         self._shares = [
             bots // bot_processes + (process < bots % bot_processes)
@@ -50,13 +58,15 @@ class LocalGame:
     def _invite(self, conditions: str | None) -> None:
         with contextlib.suppress(OSError):  # whoever joins is told that there is no server
             url = self.url()
-            weather = ("--conditions", conditions) if conditions else ()
+            options: tuple[str, ...] = ("--conditions", conditions) if conditions else ()
+            if self.hum:
+                options = (*options, "--hum")
             first = 0
             for share in self._shares:
                 with self._lock:
                     if self._ended:
                         return
-                    bots = Child("bots", url, "-n", str(share), "--first", str(first), *weather)
+                    bots = Child("bots", url, "-n", str(share), "--first", str(first), *options)
                     self.bots.append(bots)
                 # One after the other: starting Python and its handshakes takes a core each.
                 bots.wait_for("joined", START_SECONDS)

@@ -18,6 +18,7 @@ FAINT: Colour = (97, 113, 150)
 CYAN: Colour = (88, 214, 255)
 AMBER: Colour = (255, 189, 89)
 CORAL: Colour = (255, 107, 107)
+RED: Colour = (255, 64, 72)
 MINT: Colour = (97, 232, 167)
 VIOLET: Colour = (178, 139, 255)
 

@@ -17,13 +17,15 @@ from demo_game.connecting import Attempt, draw_attempt, draw_end
 from demo_game.game import Enter
 from demo_game.local_game import LocalGame
 from demo_game.menu import NAME_LENGTH, TITLE, Menu
+from demo_game.quiet import hush_voice
+from demo_game.voice_panel import VoicePanel
+from demo_game.voices import Rehearsal, VoiceChoices
 
 WIDTH, HEIGHT = 1280, 720
 SMALLEST = (640, 400)
 FRAME_RATE = 60
 LONGEST_FRAME = 0.1
 """Seconds. After a longer pause what moves on the screen only goes on, rather than jumps."""
-BOTS = 4
 HOST_PORT = 8080
 DEFAULT_ADDRESS = f"ws://localhost:{HOST_PORT}"
 
@@ -31,7 +33,7 @@ DEFAULT_ADDRESS = f"ws://localhost:{HOST_PORT}"
 class Window:
     """Everything between opening and closing the window. Use it as a context manager."""
 
-    def __init__(self, *, name: str, weather: str | None, bots: int = BOTS) -> None:
+    def __init__(self, *, name: str, weather: str | None, bots: int, hum: bool) -> None:
         pygame.display.init()
         pygame.font.init()
         pygame.display.set_caption(TITLE.title())
@@ -43,6 +45,8 @@ class Window:
         self._hosting = False
         self._attempt: Attempt | None = None
         self._arena: ArenaScreen | None = None
+        self._choices = VoiceChoices()
+        self._settings: tuple[VoicePanel, Rehearsal] | None = None
         self._ended_because = ""
         self._again: tuple[Callable[[], str | None], str] = (lambda: self.menu.address, "")
         self._running = True
@@ -54,6 +58,8 @@ class Window:
             alone=self.play_alone,
             host=self.play_host,
             join=lambda: self.play_at(self.menu.address),
+            settings=self.show_settings,
+            hum=hum,
             host_note=f"for others, on port {HOST_PORT}",
         )
 
@@ -62,6 +68,7 @@ class Window:
 
     def __exit__(self, *error: object) -> None:
         self._leave()
+        self._end_settings()
         self._end_local()
         pygame.display.quit()
         pygame.font.quit()
@@ -70,11 +77,13 @@ class Window:
 
     def start_local(self) -> LocalGame:
         """Start server and bots, so that they are there when the player is ready."""
-        if self._local is None or not self._local.host.running or self._hosting:
+        local, hum = self._local, self.menu.hum
+        if local is None or not local.host.running or self._hosting or local.hum != hum:
             self._end_local()
-            self._local = LocalGame(bots=self._bots)
+            self._local = LocalGame(bots=self._bots, hum=hum)
             self._local.invite_bots()
-        return self._local
+            return self._local
+        return local
 
     def play_alone(self) -> None:
         """Join the server on this machine; it is started if need be."""
@@ -92,11 +101,25 @@ class Window:
         """Join an arena somewhere else."""
         self._begin(lambda: address, "Finding the arena")
 
+    def show_settings(self) -> None:
+        """Show the settings of voice over the start screen, and listen to the microphone."""
+        rehearsal = Rehearsal(self._choices)
+        self._settings = (VoicePanel(self._choices, rehearsal), rehearsal)
+
+    def _end_settings(self) -> None:
+        if self._settings is not None:
+            for part in self._settings:
+                part.close()
+            self._settings = None
+
     def _begin(self, find: Callable[[], str | None], first_step: str) -> None:
+        self._end_settings()
         self.menu.error = self._ended_because = ""
         self._again = (find, first_step)
         name = self.menu.name or "Pilot"
-        self._attempt = Attempt(find, name, self._weather, first_step, time.monotonic())
+        self._attempt = Attempt(
+            find, name, self._weather, first_step, time.monotonic(), self._choices.voice()
+        )
 
     # -- the loop ----------------------------------------------------------------------------
 
@@ -129,6 +152,12 @@ class Window:
                 self._ended_because = ""
             elif event.type == pygame.KEYDOWN and event.key == pygame.K_RETURN:
                 self._begin(*self._again)
+        elif self._settings is not None:
+            closes = event.type == pygame.KEYDOWN and event.key in (pygame.K_ESCAPE, pygame.K_F2)
+            if closes:
+                self._end_settings()
+            else:
+                self._settings[0].handle(event)
         elif event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE:
             self._running = False
         else:
@@ -154,7 +183,9 @@ class Window:
             self._attempt = None
             width, height = self.screen.get_size()
             client.send(Enter())
-            self._arena = ArenaScreen(client, attempt.address, width, height, self._weather)
+            self._arena = ArenaScreen(
+                client, attempt.address, width, height, self._weather, self._choices
+            )
             if self._hosting:
                 self._arena.chat.remark(f"others join at ws://<this machine>:{HOST_PORT}", now)
 
@@ -169,6 +200,8 @@ class Window:
             draw_end(self.screen, self._ended_because)
         else:
             self.menu.draw(self.screen, now)
+            if self._settings is not None:
+                self._settings[0].draw(self.screen, self.menu.scale)
 
     def _resize(self, width: int, height: int) -> None:
         self.screen = pygame.display.set_mode((width, height), pygame.RESIZABLE)
@@ -202,11 +235,12 @@ def _raise_exit(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def main(*, url: str | None, name: str, weather: str | None, bots: int) -> int:
+def main(*, url: str | None, name: str, weather: str | None, bots: int, hum: bool) -> int:
     """The window: with a ``url`` it joins at once, else it begins at the start screen."""
     signal.signal(signal.SIGTERM, _raise_exit)
+    hush_voice()
     try:
-        with Window(name=name, weather=weather, bots=bots) as window:
+        with Window(name=name, weather=weather, bots=bots, hum=hum) as window:
             if url is None:
                 window.start_local()
             else:

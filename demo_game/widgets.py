@@ -126,6 +126,50 @@ class TextField:
             pygame.draw.line(screen, CYAN, (x + 2, y - half), (x + 2, y + half))
 
 
+def level_bar(
+    screen: pygame.Surface, box: pygame.Rect, level: float, colour: Colour, *, segments: int = 12
+) -> None:
+    """How loud something is, 0 to 1: small lights in a row, the last ones paler."""
+    pitch = box.width / segments
+    lit = level * segments
+    for number in range(segments):
+        light = pygame.Rect(
+            round(box.x + number * pitch), box.y, max(2, round(pitch) - 2), box.height
+        )
+        glow = min(1.0, max(0.0, lit - number))
+        tone = mix(colour, WHITE, 0.55) if number >= segments - 2 else colour
+        pygame.draw.rect(screen, mix(FIELD, tone, glow), light, border_radius=1)
+
+
+@dataclass
+class Toggle:
+    """Something that is on or off."""
+
+    label: str
+    on: bool = False
+    box: pygame.Rect = field(default_factory=lambda: pygame.Rect(0, 0, 10, 10))
+
+    def press(self) -> None:
+        """The other way round."""
+        self.on = not self.on
+
+    def draw(self, screen: pygame.Surface, scale: float, *, active: bool) -> None:
+        """Draw the switch and its label; with a bright edge if it is the one to be pressed."""
+        switch = pygame.Rect(self.box.x, 0, round(30 * scale), round(16 * scale))
+        switch.centery = self.box.centery
+        face = mix(FIELD, CYAN, 0.75) if self.on else FIELD
+        pygame.draw.rect(screen, face, switch, border_radius=switch.height // 2)
+        edge = WHITE if active else HAIRLINE
+        pygame.draw.rect(screen, edge, switch, width=1, border_radius=switch.height // 2)
+        radius = switch.height // 2 - 3
+        x = switch.right - radius - 3 if self.on else switch.x + radius + 3
+        pygame.draw.circle(screen, WHITE if self.on else SOFT, (x, switch.centery), radius)
+        size = round((SMALL + 1) * scale)
+        height = lettering(self.label, size, WHITE).get_height()
+        place = (switch.right + round(10 * scale), self.box.centery - height / 2)
+        write(screen, self.label, place, size, WHITE if active or self.on else SOFT)
+
+
 @dataclass
 class Button:
     """Something to press. ``note`` says below the label what will happen."""

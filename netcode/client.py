@@ -349,12 +349,16 @@ class Client(ClientSide):
 
     def _start_voice(self) -> None:
         """Talk and hear, as soon as the server says that there is voice in this game."""
-        if self._voice is not None:
-            chat, voice = self._voice, self._guest.voice
+        chat, voice = self._voice, self._guest.voice
+        if chat is None:
+            # Or the server would send voices to somebody who has no ears.
+            voice.on_rules = lambda rules: voice.want(False)
+        else:
             voice.listen(chat.take)
             voice.on_rules = lambda rules: chat.obey(rules.full, rules.silent, rules.recording)
-            if voice.rules is not None:
-                voice.on_rules(voice.rules)
+        if voice.rules is not None:
+            voice.on_rules(voice.rules)
+        if chat is not None:
             chat.start(self._guest.player_id, voice)
 
     def _retired(self, link: Link) -> None:

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from netcode.errors import UsageError, VoiceError, WireError
 from netcode.voice.headers import FLAT, is_placed, stamped
 from netcode.voice.jitter_buffer import VoiceStats
-from netcode.voice.listener import MOST_SPEAKERS, Listener
+from netcode.voice.listener import LOUDEST, MOST_SPEAKERS, Listener
 from netcode.voice.mixing import placed
 from netcode.voice.opus import Pcm
 from netcode.voice.pump import Pump
@@ -29,7 +29,7 @@ from netcode.voice.sinks import Sink, Stereo
 from netcode.voice.sources import Source
 from netcode.voice.talker import Mode, Talker
 
-log = logging.getLogger("netcode")
+log = logging.getLogger("netcode.voice")
 
 Kind = Literal["microphone", "speaker"]
 
@@ -108,7 +108,7 @@ class VoiceChat:
         self._talker: Talker | None = None
         self._mode: Mode = settings.mode
         self._pressed = self._muted = False
-        self._gain = 1.0
+        self._gain = self._loudness = 1.0
         self._deafened = False
         self._me = 0
         self._heard: OrderedDict[int, bool] = OrderedDict()
@@ -192,6 +192,17 @@ class VoiceChat:
     def deafened(self, on: bool) -> None:
         self._deafened = self._listener.deafened = bool(on)
         self._tell(lambda wire: wire.want(not self._deafened))
+
+    @property
+    def loudness(self) -> float:
+        """By how much all that is heard is amplified, 0 to 4, on top of each player's `volume`."""
+        return self._loudness
+
+    @loudness.setter
+    def loudness(self, loudness: float) -> None:
+        if not 0 <= loudness <= LOUDEST:
+            raise UsageError(f"loudness is 0 to {LOUDEST:g}, not {loudness!r}")
+        self._loudness = float(loudness)
 
     def volume(self, player: int) -> float:
         """How loud a player is heard, 1 as it comes."""
@@ -382,7 +393,8 @@ class VoiceChat:
         return frame
 
     def _placing(self, player: int) -> tuple[float, float]:
-        return self._places.get(player, NO_PLACE)
+        gain, pan = self._places.get(player, NO_PLACE)
+        return gain * self._loudness, pan
 
     def _set_talker(self) -> None:
         talker = self._talker

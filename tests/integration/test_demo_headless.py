@@ -98,6 +98,10 @@ def test_a_whole_game_without_a_screen(tmp_path: Path) -> None:
     assert 200 < told["bytes_per_second_per_client"] < 20_000
     assert told["entities"] > 200
     assert 1 <= told["rtt_ms_p50"] < 500
+    voice = told["voice"]
+    assert voice["packets_in"] > 50, "everybody has hummed"
+    assert 0 <= voice["heard"] <= 2
+    assert bool(voice["heard"]) == (voice["loudest_db"] > -60), "and what was said to be heard was"
     clients = told["clients"]
     assert [client["name"] for client in clients] == ["Ada", "Vega", "Rigel"]
     assert {client["transport"] for client in clients} == {"webrtc"}

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from demo_game.shots import OwnShots
 from demo_game.simulation import SHOT_DAMAGE
 from demo_game.spectator import census, knows
 from netcode.testing import SteppedClient, Stepper
+from tests.scenarios.test_who_hears_whom import packet
 
 
 class SteppedServer(nc.ServerSide):
@@ -39,6 +41,8 @@ class SteppedServer(nc.ServerSide):
     def __init__(self, protocol: nc.Protocol, **options: Any) -> None:
         self.game = Stepper(protocol, **options)
         super().__init__(self.game.host)
+        assert self.game.host.voice is not None
+        self.voice = SimpleNamespace(stats=self.game.host.voice.forwarding.stats)
 
 
 class Arena:
@@ -330,3 +334,29 @@ def test_in_the_present_the_same_shot_misses(duel: Arena, monkeypatch: pytest.Mo
 def test_nobody_hits_further_back_than_the_server_looks(duel: Arena) -> None:
     """Such a line shows everything 0.7 s late; those who are hit are protected from that."""
     assert fire_at_what_is_seen(duel, "terrible", 0.0) == (1, 0)
+
+
+# -- voice -------------------------------------------------------------------------------------
+
+
+def test_pilots_hear_who_is_near_and_spectators_say_nothing(duel: Arena) -> None:
+    ada, bob = duel.join("Ada"), duel.join("Bob")
+    eve = duel.join("Eve", watch=ada.player_id)
+    heard: list[bytes] = []
+    ada.guest.voice.listen(heard.append)
+    mine, other = duel.ship_of(ada), duel.ship_of(bob)
+
+    def says(speaker: SteppedClient, apart: float) -> bool:
+        mine.x, mine.y, other.x, other.y = -1500.0, 0.0, apart - 1500.0, 0.0
+        duel.game.run(0.5)
+        heard.clear()
+        for number in range(20):
+            speaker.guest.voice.send(packet(speaker.player_id, number))
+            duel.game.run(0.02)
+        duel.game.run(0.2)
+        return len(heard) > 0
+
+    assert says(bob, demo.VOICE_SILENT - 100)
+    assert not says(bob, demo.VOICE_SILENT * 1.1)
+    assert not says(eve, 0.0)
+    assert duel.host.status()["voice_packets_in"] == 60

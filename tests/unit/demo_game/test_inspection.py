@@ -36,7 +36,9 @@ from demo_game.questions import asked_about  # noqa: E402
 from demo_game.sight import draw_sight  # noqa: E402
 from demo_game.spectator import census  # noqa: E402
 from demo_game.state_panel import draw_state, parts_of  # noqa: E402
+from demo_game.voices import VoiceChoices  # noqa: E402
 from demo_game.why_panel import colour_of, draw_why, figures_of  # noqa: E402
+from tests.unit.demo_game.fake_voice import FakeChat  # noqa: E402
 
 SIZES = [(1280, 720), (640, 400), (1600, 900), (500, 900)]
 
@@ -72,6 +74,7 @@ class FakeClient:
         self.conditions: str | None = None
         self.prediction = self.interpolation = True
         self.reconnecting = False
+        self.voice = FakeChat()
         self.authoritative = world
         self.tick = 0
         self.closed = False
@@ -135,7 +138,7 @@ def player(screen: "pygame.Surface", monkeypatch: pytest.MonkeyPatch) -> ArenaSc
     FakeSpectator.made, FakeSpectator.world = [], arena(15)
     monkeypatch.setattr(arena_screen, "Spectator", FakeSpectator)
     client: Any = FakeClient(arena(5))
-    return ArenaScreen(client, "ws://here", 1280, 720, None)
+    return ArenaScreen(client, "ws://here", 1280, 720, None, VoiceChoices())
 
 
 def frames(player: ArenaScreen, screen: "pygame.Surface", start: float, count: int = 3) -> None:

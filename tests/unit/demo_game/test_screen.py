@@ -194,15 +194,19 @@ def test_the_menu_can_be_used_with_keys_alone(screen: "pygame.Surface") -> None:
         alone=lambda: pressed.append("alone"),
         host=lambda: pressed.append("host"),
         join=lambda: pressed.append("join"),
+        settings=lambda: pressed.append("settings"),
         host_note="",
     )
     for letter in "Ada":
         menu.handle(key(ord(letter.lower()), letter))
     assert menu.name == "Ada"
-    for _ in range(5):
+    for _ in range(7):
         menu.handle(key(pygame.K_RETURN, "\r"))
         menu.handle(key(pygame.K_TAB, "\t"))
-    assert pressed == ["alone", "alone", "join", "host", "join"]
+    assert pressed == ["alone", "alone", "settings", "join", "host", "join"]
+    assert menu.hum, "between the buttons there is a switch"
+    menu.handle(key(pygame.K_F2))
+    assert pressed[-1] == "settings"
     menu.error = "nobody answers at ws://x " * 20
     menu.draw(screen, 0.0)
 
@@ -215,6 +219,7 @@ def test_the_menu_can_be_used_with_the_mouse(screen: "pygame.Surface") -> None:
         alone=lambda: pressed.append("alone"),
         host=pressed.clear,
         join=pressed.clear,
+        settings=pressed.clear,
         host_note="",
     )
     menu.draw(screen, 0.0)
