@@ -13,6 +13,7 @@ from typing import Self
 from netcode.core.client_side import ClientSide
 from netcode.core.guest import INPUT_RATE, Guest
 from netcode.core.messaging import Reply
+from netcode.core.voice_words import VoiceRules
 from netcode.declarations import Input, Message
 from netcode.doors import door, trust
 from netcode.errors import (
@@ -349,16 +350,18 @@ class Client(ClientSide):
 
     def _start_voice(self) -> None:
         """Talk and hear, as soon as the server says that there is voice in this game."""
+        self._guest.voice.on_rules = self._obey
+        if self._guest.voice.rules is not None:
+            self._obey(self._guest.voice.rules)
+
+    def _obey(self, rules: VoiceRules) -> None:
         chat, voice = self._voice, self._guest.voice
         if chat is None:
-            # Or the server would send voices to somebody who has no ears.
-            voice.on_rules = lambda rules: voice.want(False)
-        else:
+            voice.want(False)  # the server would send voices to somebody who has no ears
+            return
+        chat.obey(rules.full, rules.silent, rules.recording)
+        if not chat.has_begun:
             voice.listen(chat.take)
-            voice.on_rules = lambda rules: chat.obey(rules.full, rules.silent, rules.recording)
-        if voice.rules is not None:
-            voice.on_rules(voice.rules)
-        if chat is not None:
             chat.start(self._guest.player_id, voice)
 
     def _retired(self, link: Link) -> None:

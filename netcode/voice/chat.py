@@ -282,6 +282,11 @@ class VoiceChat:
 
     # -- for those who connect it ------------------------------------------------------------
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether `start` has been called."""
+        return self._talker is not None
+
     def start(self, me: int, wire: Wire) -> None:
         """Begin, on the running event loop, as this player."""
         self._loop = asyncio.get_running_loop()
