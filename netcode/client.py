@@ -357,7 +357,9 @@ class Client(ClientSide):
     def _obey(self, rules: VoiceRules) -> None:
         chat, voice = self._voice, self._guest.voice
         if chat is None:
-            voice.want(False)  # the server would send voices to somebody who has no ears
+            # Or the server would send voices to somebody who has no ears.
+            voice.on_rules = lambda rules: None
+            voice.want(False)
             return
         chat.obey(rules.full, rules.silent, rules.recording)
         if not chat.has_begun:
