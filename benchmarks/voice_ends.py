@@ -1,30 +1,37 @@
-"""The ends of the benchmark of voice forwarding: a server of ours, aiortc's relay, and the players.
+"""The ends of the question what forwarding costs: our server, and a crowd that listens and talks.
 
-Each server is a process of its own, whose CPU time is looked at while voices flow and while none do.
-The players of both are one process more, which makes as little of what it hears as it can.
+Server and crowd are a process each, so that the CPU time of the server's process is the server's
+alone. The crowd's players have joined as any other, but what they hear they only count, before it
+is decrypted, and what they say is made up: so that one core of players keeps up with one of server.
 """
 
 import asyncio
-import fractions
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.contrib.media import MediaRelay
-from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack
 
 import netcode as nc
-from netcode.voice.headers import EXTENSION, FIRST_BYTE, FLAT
+from netcode.transports.media import FIRST_BYTE, LAST_BYTE
+from netcode.transports.webrtc import WebRtcTransport
+from netcode.voice.rtp import VoicePacket
 
 FRAME = 0.02
 PAYLOAD_BYTES = 70
 """Of Opus in 20 ms at 28 kbit/s."""
+
+MAX_PLAYERS = 1_000
+
+SETTLE = 0.5
+"""Seconds after a change before anything is measured."""
+
+READY = "ready"
 
 
 class Nothing(nc.Entity):
@@ -39,84 +46,146 @@ async def said(pipe: Connection) -> Any:
     return await asyncio.to_thread(pipe.recv)
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a server's process did for a while."""
+
+    seconds: float
+    cpu: float
+    """CPU seconds."""
+    forwarded: int = 0
+    """Packets that were passed on."""
+    waited: float = 0.0
+    """Seconds in which it could have run, and did not, since other programs had the cores."""
+
+    @property
+    def share(self) -> float:
+        """Of a core."""
+        return self.cpu / self.seconds
+
+
+def waited() -> float:
+    """Seconds for which the main thread waited for a core so far; 0 where nobody says so."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text("ascii").split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
 # -- our server ------------------------------------------------------------------------------
 
 
 def serve(pipe: Connection) -> None:
-    """Say the URL; then, each time that seconds are said, the CPU seconds that passed in them and
-    how many packets were passed on."""
-    asyncio.run(_serve(pipe))
+    """Say the URL; then, each time that seconds are said, what was `Used` in them."""
+    with suppress(EOFError):
+        asyncio.run(_serve(pipe))
 
 
 async def _serve(pipe: Connection) -> None:
-    policy = nc.EveryoneVoice(slots=32)
-    async with nc.Server(GAME, voice=policy, max_players=128) as server:
+    async with nc.Server(GAME, voice=nc.EveryoneVoice(), max_players=MAX_PLAYERS) as server:
         pipe.send(server.url)
-        with suppress(EOFError):
-            while True:
-                seconds = await said(pipe)
-                before = time.process_time(), server.voice.stats.forwarded
-                await asyncio.sleep(seconds)
-                after = time.process_time(), server.voice.stats.forwarded
-                pipe.send((after[0] - before[0], after[1] - before[1]))
+        while True:
+            seconds = await said(pipe)
+            began, cpu, queued = time.monotonic(), time.process_time(), waited()
+            forwarded = server.voice.stats.forwarded
+            await asyncio.sleep(seconds)
+            used = time.process_time() - cpu
+            passed = time.monotonic() - began
+            forwarded = server.voice.stats.forwarded - forwarded
+            pipe.send(Used(passed, used, forwarded, waited() - queued))
 
 
 # -- players of ours -------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a crowd is told to be."""
+
+    players: int
+    talking: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What a crowd noticed since it was told the last time."""
+
+    packets: int
+    late_p99: float
+    """Seconds that the latest of a hundred packets took longer than the fastest."""
+    cpu_share: float
+    """Of a core, used by the crowd itself."""
+    waited_share: float
+    """Of the time, in which the crowd waited for a core."""
+
+
 def play(pipe: Connection) -> None:
-    """Told the URL; then told (players, of whom talk) again and again, and answers when it is so.
-    Told None, it answers with what share of the packets that should have come has come, and how late
-    the latest of a hundred were, against the least."""
+    """Told the URL; then told a `Room` again and again, and says `READY` when it is so, or what
+    went wrong. Told None, it says what it `Noticed`."""
     with suppress(EOFError):
         asyncio.run(_play(pipe))
 
 
+@dataclass
 class _Crowd:
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.clients: list[nc.Client] = []
-        self.talking = 0
-        self.heard = 0
-        self.sent_at: dict[bytes, float] = {}
-        self.delays: list[float] = []
+    url: str
+    clients: list[nc.Client] = field(default_factory=list)
+    talking: int = 0
+    sent_at: dict[bytes, float] = field(default_factory=dict)
+    delays: list[float] = field(default_factory=list)
 
     async def resize(self, stack: AsyncExitStack, players: int) -> None:
         for number in range(len(self.clients), players):
             client = nc.connect(self.url, GAME, name=f"player {number}", rungs=["direct"])
             await stack.enter_async_context(client)
-            client._guest.voice.listen(self._hear)
+            self._tap(client)
             self.clients.append(client)
 
-    def _hear(self, packet: bytes) -> None:
-        self.heard += 1
-        sent = self.sent_at.get(packet[2:4] + packet[8:12])
-        if sent is not None:
-            self.delays.append(time.monotonic() - sent)
+    def _tap(self, client: nc.Client) -> None:
+        """Count this player's voice packets as they come from the socket."""
+        link = client._guest.link
+        assert link is not None
+        assert isinstance(link.transport, WebRtcTransport)
+        connection = link.transport._internals._connection  # type: ignore[union-attr]
+        deliver = connection.data_received
+
+        def data_received(data: bytes, component: int) -> None:
+            if FIRST_BYTE <= data[0] <= LAST_BYTE:
+                sent = self.sent_at.get(data[2:4] + data[8:12])
+                if sent is not None:
+                    self.delays.append(time.monotonic() - sent)
+            else:
+                deliver(data, component)
+
+        connection.data_received = data_received
 
     async def talk(self) -> None:
-        """Send a packet of each who talks every 20 ms, spread over them as microphones would."""
-        sequence, due = 0, time.monotonic()
+        """Send a packet of each who talks every 20 ms, one after the other, evenly."""
         payload = os.urandom(PAYLOAD_BYTES)
+        count, talking, first, sequence = 0, 0, 0, 0
+        began = time.monotonic()
         while True:
-            due += FRAME
-            for turn, client in enumerate(self.clients[: self.talking]):
-                number = client.player_id
-                head = sequence.to_bytes(2, "big") + (960 * sequence).to_bytes(4, "big")
-                source = number.to_bytes(4, "big")
-                self.sent_at[head[:2] + source] = time.monotonic()
-                client._guest.voice.send(
-                    bytes((FIRST_BYTE, FLAT)) + head + source + EXTENSION + b"\x1e\0\0" + payload
-                )
-                if turn % 4 == 3:
-                    await asyncio.sleep(0)
-            sequence = (sequence + 1) % 65_536
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if self.talking != talking:
+                # Numbers go on, or SRTP would take the packets for old ones.
+                count, talking, first = 0, self.talking, sequence + 1
+                began = time.monotonic()
+            if talking == 0:
+                await asyncio.sleep(FRAME)
+                continue
+            client, sequence = self.clients[count % talking], first + count // talking
+            packet = VoicePacket(
+                client.player_id, sequence % 65_536, sequence * 960, 30, False, payload
+            ).encode()
+            self.sent_at[packet[2:4] + packet[8:12]] = time.monotonic()
+            client._guest.voice.send(packet)
+            count += 1
+            await asyncio.sleep(max(0.0, began + count * FRAME / talking - time.monotonic()))
 
 
 async def _play(pipe: Connection) -> None:
     crowd = _Crowd(await said(pipe))
     talking = asyncio.create_task(crowd.talk())
+    began, cpu, queued = time.monotonic(), time.process_time(), waited()
     try:
         async with AsyncExitStack() as stack:
             while True:
@@ -124,110 +193,63 @@ async def _play(pipe: Connection) -> None:
                 if wanted is None:
                     delays = np.array(crowd.delays or [0.0])
                     late = float(np.percentile(delays, 99) - delays.min())
-                    pipe.send((crowd.heard, late))
+                    passed = time.monotonic() - began
+                    shares = (time.process_time() - cpu) / passed, (waited() - queued) / passed
+                    pipe.send(Noticed(len(crowd.delays), late, *shares))
                 else:
-                    players, talkers = wanted
                     crowd.talking = 0
-                    await crowd.resize(stack, players)
-                    crowd.talking = talkers
-                    await asyncio.sleep(0.5)
-                    pipe.send("ready")
-                crowd.heard, crowd.delays = 0, []
+                    failed = await _tried(crowd.resize(stack, wanted.players))
+                    crowd.talking = min(wanted.talking, len(crowd.clients))
+                    await asyncio.sleep(SETTLE)
+                    pipe.send(failed or READY)
                 crowd.sent_at.clear()
+                crowd.delays.clear()
+                began, cpu, queued = time.monotonic(), time.process_time(), waited()
     finally:
         talking.cancel()
 
 
-# -- aiortc's relay --------------------------------------------------------------------------
-
-
-class _Tone(AudioStreamTrack):
-    """A voice as aiortc's own tracks have it: 20 ms of 48 kHz, with something in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pts = 0
-        self._began = 0.0
-        ramp = np.arange(960) / 48_000
-        self._wave = (3000 * np.sin(2 * np.pi * 300 * ramp)).astype(np.int16)[None, :]
-
-    async def recv(self) -> av.AudioFrame:
-        now = time.monotonic()
-        self._began = self._began or now
-        await asyncio.sleep(max(0.0, self._began + self._pts / 48_000 - now))
-        frame = av.AudioFrame.from_ndarray(self._wave, format="s16", layout="mono")
-        frame.sample_rate, frame.pts = 48_000, self._pts
-        frame.time_base = fractions.Fraction(1, 48_000)
-        self._pts += 960
-        return frame
-
-
-def relay(pipe: Connection) -> None:
-    """Told an offer of the one who talks, and then one of each who listens, answers each; told
-    seconds, says the CPU seconds that passed in them."""
-    with suppress(EOFError):
-        asyncio.run(_relay(pipe))
-
-
-async def _relay(pipe: Connection) -> None:
-    switch = MediaRelay()
-    voice: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
-    connections: list[RTCPeerConnection] = []
+async def _tried(work: Awaitable[None]) -> str | None:
+    """What went wrong, or None."""
     try:
-        while True:
-            wanted = await said(pipe)
-            if isinstance(wanted, float):
-                before = time.process_time()
-                await asyncio.sleep(wanted)
-                pipe.send(time.process_time() - before)
-                continue
-            connection = RTCPeerConnection()
-            connections.append(connection)
-            if len(connections) == 1:
-                connection.on("track", lambda track: voice.set_result(track))
-            await connection.setRemoteDescription(RTCSessionDescription(wanted, "offer"))
-            if len(connections) > 1:
-                connection.addTrack(switch.subscribe(await voice))
-            await connection.setLocalDescription(await connection.createAnswer())
-            pipe.send(connection.localDescription.sdp)
-    finally:
-        await asyncio.gather(*(each.close() for each in connections))
+        await work
+    except nc.NetcodeError as error:
+        return str(error)
+    return None
 
 
-def attend(pipe: Connection) -> None:
-    """The players of aiortc's relay. Says an offer and is told the answer, for one who talks and
-    then for ``listeners``, of which it is told first; told True it ends."""
-    with suppress(EOFError):
-        asyncio.run(_attend(pipe))
+# -- one send --------------------------------------------------------------------------------
+
+SENDS = 200
 
 
-async def _attend(pipe: Connection) -> None:
-    listeners = await said(pipe)
-    connections: list[RTCPeerConnection] = []
-    listening: list[asyncio.Task[None]] = []
+def send(pipe: Connection) -> None:
+    """Say the CPU seconds of sending one packet, encryption and socket and nothing else, in each
+    of as many rounds as are said."""
+    asyncio.run(_send(pipe))
+
+
+async def _send(pipe: Connection) -> None:
+    near, far = WebRtcTransport(), WebRtcTransport()
     try:
-        for number in range(1 + listeners):
-            connection = RTCPeerConnection()
-            connections.append(connection)
-            if number == 0:
-                connection.addTrack(_Tone())
-            else:
-                connection.addTransceiver("audio", direction="recvonly")
-                connection.on("track", _heed(listening))
-            await connection.setLocalDescription(await connection.createOffer())
-            pipe.send(connection.localDescription.sdp)
-            await connection.setRemoteDescription(RTCSessionDescription(await said(pipe), "answer"))
-        pipe.send("ready")
-        await said(pipe)
+        await near.accept(await far.answer(await near.offer()))
+        await asyncio.gather(near.wait_open(10.0), far.wait_open(10.0))
+        for end in (near, far):
+            end.start(lambda lane, data: None, lambda reason: None)
+        taken = []
+        payload = os.urandom(PAYLOAD_BYTES)
+        for turn in range(await said(pipe)):
+            packets = [
+                VoicePacket(1, turn * SENDS + number, number * 960, 30, False, payload).encode()
+                for number in range(SENDS)
+            ]
+            began = time.thread_time()
+            for packet in packets:
+                near.send_media(packet)
+            taken.append((time.thread_time() - began) / SENDS)
+            await asyncio.sleep(FRAME)
+        pipe.send(taken)
     finally:
-        for task in listening:
-            task.cancel()
-        await asyncio.gather(*(each.close() for each in connections))
-
-
-def _heed(listening: list[asyncio.Task[None]]) -> Callable[[MediaStreamTrack], None]:
-    async def hear(track: MediaStreamTrack) -> None:
-        while True:
-            await track.recv()
-
-    return lambda track: listening.append(asyncio.create_task(hear(track)))
+        for end in (near, far):
+            end.close()
+            await end.wait_closed()
