@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import pytest
 
-from benchmarks import busy_game, cable, connect, latency, report
+from benchmarks import busy_game, cable, connect, latency, report, voice
 from benchmarks.__main__ import main, questions
 from benchmarks.cable import ADDRESSES, Cable
 from benchmarks.connect_ends import Try
 from benchmarks.latency import Measured, staleness
+from benchmarks.voice_marks import Ear, MarkedVoice, delays
 from netcode.transports.link_model import Conditions, LinkModel
 
 NO_CABLE = cable.unavailable()
@@ -260,3 +262,49 @@ def test_connect_measures_each_rung_and_goes_on_when_one_fails(
     assert 500 < figures["resume/direct", "p50_ms"] < 20_000
     assert not any(row["case"] == "pigeon" for row in rows)
     assert "absent: pigeon" in capsys.readouterr().err
+
+
+# -- the voice question ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late", [0, 777, 4_000])
+def test_marks_are_found_where_they_are_heard(late: int) -> None:
+    """A line without a codec that is late by so many samples, and whose frames end elsewhere."""
+    now = 100.0
+    source, ear = MarkedVoice(5.0, 1, clock=lambda: now), Ear(clock=lambda: now + 0.007)
+    waiting = np.zeros(late, np.float32)
+    for _ in range(300):
+        waiting = np.concatenate((waiting, source.next()))
+        ear.take(np.repeat(waiting[:960, None], 2, axis=1))
+        waiting = waiting[960:]
+        now += 0.02
+    found = delays(source.captured(), ear.heard())
+    assert len(found) == len(source.captured()) >= 8
+    # A frame is there 20 ms after its first sample, and heard 7 ms after that.
+    assert found == pytest.approx([0.027 + late / 48_000] * len(found), abs=1e-4)
+
+
+def test_what_was_not_heard_is_not_found() -> None:
+    source, ear = MarkedVoice(3.0, 1), Ear()
+    for _ in range(150):
+        source.next()
+        ear.take(np.zeros((960, 2), np.float32))
+    assert delays(source.captured(), ear.heard()) == []
+
+
+def test_voice_measures_real_rooms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voice, "QUICK", voice.Effort(1, 3.0, 5, 1, 1.0, 5, 10))
+    file = tmp_path / "rows.json"
+    assert main(["voice", "--quick", "--json", str(file)]) == 0
+    rows = json.loads(file.read_text())["rows"]
+    figures = {(row["case"], row["metric"]): row["value"] for row in rows}
+    for case in ("loopback", "raw_aiortc"):
+        # No frame is there before 20 ms have passed, and no codec is without delay.
+        assert 20 < figures[case, "mouth_to_ear_ms_p50"] <= figures[case, "mouth_to_ear_ms_p95"]
+        assert figures[case, "mouth_to_ear_ms_p95"] < 400
+    assert 0 < figures["forwarding", "send_us_per_packet"] < 1_000
+    assert figures["forwarding", "ratio_to_media_relay"] < 0.35
+    assert figures["capacity/listeners", "listeners_measured"] in (0, 5, 10)
+    assert "capacity/talkers 5: " in capsys.readouterr().err
