@@ -1,8 +1,8 @@
 """How long is a voice under way, and what does a server pay to pass it on?
 
-**loopback**: two players of a server, each of the three a process of its own on this machine, direct
-WebRTC, default settings, no sound card. One hums, with chirps at known samples in it, which are
-found again by correlation in the samples that the other one hears. What counts is from the moment
+**loopback**: two players of a server, each of the three a process of its own on this machine,
+direct WebRTC, default settings, no sound card. One hums, with chirps at known samples in it, which
+are found again by correlation in the samples that the other one hears. What counts is from when
 the first sample of a chirp existed (a frame is complete 20 ms after its first sample, when the
 source is asked for it) to the moment at which it sounds (that of the frame, when the sink is given
 it, and its place in the frame). Buffers of sound cards come on top. **raw_aiortc** is the same with
