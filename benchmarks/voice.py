@@ -1,7 +1,7 @@
 """How long is a voice under way, and what does a server pay to pass it on?
 
-**loopback**: two players of a server, each of the three a process of its own on this machine, direct
-WebRTC, default settings, no sound card. One hums, with chirps at known samples in it, which are
+**loopback**: two players of a server, each of the three a process of its own on this machine;
+direct WebRTC, default settings, no sound card. One hums, with chirps at known samples in it, which are
 found again by correlation in the samples that the other one hears. What counts is from the moment
 the first sample of a chirp existed (a frame is complete 20 ms after its first sample, when the
 source is asked for it) to the moment at which it sounds (that of the frame, when the sink is given
@@ -29,8 +29,8 @@ Two cores, Python 3.11, other programs ran as well (load 3 to 6):
 
 | case | ms of CPU a second and listener | |
 |---|---|---|
-| forwarding | 1.5 | 0.34 of it sending: 6.7 µs a packet |
-| media_relay | 66 | 43 times as much; it does not keep up with 10 listeners |
+| forwarding | 0.7 to 1.5 in three runs | 0.34 of it sending: 6.7 µs a packet |
+| media_relay | 66 | 43 times as much as 1.5; it does not keep up with 10 listeners |
 
 | capacity | of a core | in silence |
 |---|---|---|
