@@ -1,8 +1,8 @@
 """How long is a voice under way, and what does a server pay to pass it on?
 
 **loopback**: two players of a server, each of the three a process of its own on this machine;
-direct WebRTC, default settings, no sound card. One hums, with chirps at known samples in it, which are
-found again by correlation in the samples that the other one hears. What counts is from the moment
+direct WebRTC, default settings, no sound card. One hums, with chirps at known samples in it, that
+are found again by correlation in the samples that the other one hears. What counts is from the moment
 the first sample of a chirp existed (a frame is complete 20 ms after its first sample, when the
 source is asked for it) to the moment at which it sounds (that of the frame, when the sink is given
 it, and its place in the frame). Buffers of sound cards come on top. **raw_aiortc** is the same with
@@ -264,7 +264,11 @@ def _raised(what: str, room: Callable[[int], Room], effort: Effort) -> Iterator[
             silent: Used = server.hear(seconds)
             crowd.say(room(size))
             _must(crowd.hear())
-            load, late, said = _load(server, crowd, room(size), silent, seconds)
+            measured = _load(server, crowd, room(size), silent, seconds)
+            if measured is None:
+                why = "nothing was passed on: the machine is too busy for the players"
+                break
+            load, late, said = measured
             report.note(f"{case} {size}: {said}")
             loads.append((size, load))
             if load >= FULL_CORE:
@@ -284,8 +288,9 @@ def _raised(what: str, room: Callable[[int], Room], effort: Effort) -> Iterator[
 
 def _load(
     server: Process, crowd: Process, room: Room, silent: Used, seconds: float
-) -> tuple[float, bool, str]:
-    """What share of a core the room takes, whether the server is late, and both in words.
+) -> tuple[float, bool, str] | None:
+    """What share of a core the room takes, whether the server is late, and both in words; None if
+    no packet was passed on.
 
     Where other programs have the cores, fewer packets are passed on than were to be: what each of
     them costs is known all the same. Packets that are late count if server and players have had
@@ -301,6 +306,8 @@ def _load(
         noticed: Noticed = crowd.hear()
         if noticed.late_p99 <= TOO_LATE:
             break
+    if not used.forwarded:
+        return None
     wanted = (
         PACKET_RATE
         * used.seconds
@@ -321,6 +328,8 @@ def _load(
 def _extrapolated(loads: list[tuple[int, float]]) -> float | None:
     """How many fill the core, if each more costs as much as those did that were measured; None if
     no cost was to be seen."""
+    if not loads:
+        return None
     sizes, shares = np.array(loads if len(loads) > 1 else [(0, 0.0), *loads]).T
     slope, base = np.polyfit(sizes, shares, 1)
     return float((FULL_CORE - base) / slope) if slope > 0 else None
