@@ -2,12 +2,12 @@
 
 **loopback**: two players of a server, each of the three a process of its own on this machine;
 direct WebRTC, default settings, no sound card. One hums, with chirps at known samples in it, that
-are found again by correlation in the samples that the other one hears. What counts is from the moment
-the first sample of a chirp existed (a frame is complete 20 ms after its first sample, when the
-source is asked for it) to the moment at which it sounds (that of the frame, when the sink is given
-it, and its place in the frame). Buffers of sound cards come on top. **raw_aiortc** is the same with
-aiortc's own tracks, encoder and jitter buffer between two peer connections, and no server between.
-Each of several talks begins at another point of the listener's frames.
+are found again by correlation in the samples that the other one hears. What counts is from the
+moment the first sample of a chirp existed (a frame is complete 20 ms after its first sample, when
+the source is asked for it) to the moment at which it sounds (that of the frame, when the sink is
+given it, and its place in the frame). Buffers of sound cards come on top. **raw_aiortc** is the
+same with aiortc's own tracks, encoder and jitter buffer between two peer connections, and no server
+between. Each of several talks begins at another point of the listener's frames.
 
 **forwarding**: one speaks and 20 listen. CPU of the server's process for a second of the stream to
 one listener, without what the links cost while nobody speaks; beside it, aiortc's `MediaRelay` with
@@ -35,9 +35,9 @@ Two cores, Python 3.11, other programs ran as well (load 3 to 6):
 | capacity | of a core | in silence |
 |---|---|---|
 | 20, 40, 60 listeners of one | 22, 34, 47 % | 18, 30, 40 % |
-| 10, 20 who all talk | 17, 26 % | 12, 16 % |
+| 10, 20 who all talk | 23, 30 % | 11, 14 % |
 
-By that, 90 % are some 130 listeners of one speaker, or some 90 players who all talk: both
+By that, 90 % are some 130 listeners of one speaker, or some 100 players who all talk: both
 extrapolated, since other programs had the cores.
 
 Where the time goes: 20 ms until a frame is complete, 6.5 ms that Opus looks ahead, about 1 ms of
