@@ -41,6 +41,9 @@ JOIN_TIMEOUT = 15.0
 LONGEST_SLEEP = 0.25
 """Seconds between looks at the links, if nothing is due before."""
 
+LOSS_INTERVAL = 1.0
+"""Seconds between looks at what the line loses, for the voice that goes out."""
+
 LINGER = 1.0
 """Seconds for which a link that has been replaced still takes in what was on its way."""
 
@@ -337,12 +340,16 @@ class Client(ClientSide):
     async def _pump(self) -> None:
         """Carry what the guest sends, until its game is over."""
         deadline = time.monotonic() + self._timeout
-        has_voice = False
+        has_voice, look_at_loss = False, 0.0
         while self._guest.ended is None:
             self._guest.pump()
             if self._guest.joined and not has_voice:
                 has_voice = True
                 self._start_voice()
+            if self._voice is not None and time.monotonic() >= look_at_loss:
+                look_at_loss = time.monotonic() + LOSS_INTERVAL
+                # That of the way here stands for that of the way there, which nobody tells.
+                self._voice.line_loses(self._guest.stats().loss)
             if not self._guest.joined and time.monotonic() > deadline:
                 self._guest.close("the server did not answer")
                 raise Unreachable(f"{self._url} did not answer the hello: is it overloaded?")

@@ -309,6 +309,11 @@ class VoiceChat:
         """Take in what the server says about voice."""
         self.full, self.silent, self.recording = full, silent, recording
 
+    def line_loses(self, share: float) -> None:
+        """So much of what is sent is lost: say it twice, from a hundredth on. Tell it often."""
+        if self._talker is not None:
+            self._talker.loss = share
+
     def take(self, packet: bytes) -> None:
         """A voice packet has come. Raises `WireError` for what is none."""
         if len(packet) < 2:
