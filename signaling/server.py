@@ -237,10 +237,11 @@ class SignalingServer:
     async def drain(self, seconds: float) -> None:
         """Stop without cutting anybody off: nobody new, everybody told, wait, then `stop`.
 
-        From now on new connections get HTTP 503 with a ``Retry-After``, joins are refused with the
-        code ``draining``, and every member gets a `Draining` message. It waits until all who came
-        by a socket have left, but not longer than ``seconds`` (0 to 86,400), and closes the rest
-        with code 1001. Cancelling it leaves the server running, still letting nobody in.
+        From now on new connections get HTTP 503 with a ``Retry-After`` (unless there are
+        ``tickets``, whose holders are let in), joins are refused with the code ``draining``, and
+        every member gets a `Draining` message. It waits until all who came by a socket have left,
+        but not longer than ``seconds`` (0 to 86,400), and closes the rest with code 1001.
+        Cancelling it leaves the server running, still letting nobody in.
 
         Raises:
             UsageError: unless ``seconds`` is 0 to 86,400.
