@@ -43,14 +43,15 @@ class ServerVoice:
         """Record everybody who speaks, each into an Ogg/Opus file of its own in this folder, as it
         was sent: nothing is decoded. All players are told, and their games show it.
 
-        A crash loses the last second at most. Raises `UsageError` if it records already, `OSError`
-        if the folder cannot be written to.
+        A crash loses the last second at most. Raises `UsageError` if it records already, or if the
+        folder cannot be made or holds another recording.
         """
         if self._recorder is not None:
             raise UsageError("this server records already: stop_recording() first")
         self._recorder = Recorder(folder)
-        self._voice.forwarding.on_packet = self._take
         self._voice.record(0, True)
+        self._voice.tell_all()
+        self._voice.forwarding.on_packet = self._take
 
     def stop_recording(self) -> None:
         """End the recording. Harmless if there is none."""
@@ -58,7 +59,10 @@ class ServerVoice:
         if recorder is not None:
             self._voice.forwarding.on_packet = None
             self._voice.record(0, False)
-            recorder.close()
+            try:
+                recorder.close()
+            except OSError as error:
+                log.error("the end of a recording is lost, since it cannot be written: %s", error)
 
     def step(self, now: float) -> None:
         """Write what is due of a recording, for the server: call it often."""

@@ -46,9 +46,13 @@ class HostVoice:
         """Tell everybody of what has changed since the last time; call it often."""
         if now >= self._tell_at:
             self._tell_at = now + TELL_INTERVAL
-            for player in self._players():
-                if self._told.get(player.id) != self.recording:
-                    self._tell(player)
+            self.tell_all()
+
+    def tell_all(self) -> None:
+        """Tell those who have not been told yet whether somebody records."""
+        for player in self._players():
+            if self._told.get(player.id) != self.recording:
+                self._tell(player)
 
     def add(self, player: Player) -> None:
         """A player has joined: it is told the rules, and may speak."""

@@ -52,7 +52,7 @@ def decode_rules(data: bytes) -> VoiceRules:
                 "silent": float(silent) | int(silent),
                 "recording": bool(recording),
             },
-        ] if 0 <= full <= silent < 1e100:
+        ] if 0 <= full < silent < 1e100 or full == silent == 0:
             return VoiceRules(float(full), float(silent), recording)
     raise WireError("no word of a server's about voice")
 

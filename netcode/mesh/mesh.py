@@ -357,12 +357,12 @@ class Mesh:
     def _joined(self, peer: MeshPeer) -> None:
         for channel in list(self._channels.values()):
             channel._open_at(peer)
-        if self._voice is not None:
-            self._voice.add(peer)
         if peer._called and peer.left_because is None:
             self._keep(Watch(PeerLine(peer, self._presence), self._rungs).keep())
         self._changed.set()
         self._tell(self._on_join, peer)
+        if self._voice is not None and peer.left_because is None:
+            self._voice.add(peer)
 
     def _left(self, peer: MeshPeer) -> None:
         if self._voice is not None:

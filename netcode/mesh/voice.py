@@ -1,6 +1,9 @@
 """Voice in a mesh: each talks to each, and every frame is encoded once for all of them."""
 
+from contextlib import suppress
+
 from netcode.core.voice_words import VOICE, Listening, Recording, decode_wish, encode
+from netcode.errors import SendQueueFull, WireError
 from netcode.link.delivery import RELIABLE
 from netcode.link.session import Channel
 from netcode.mesh.peer import MeshPeer
@@ -38,7 +41,11 @@ class MeshVoice:
         if self._records:
             self._tell(peer, Recording(True))
         for payload in early:
-            self.take(peer, payload)
+            try:
+                self.take(peer, payload)
+            except WireError as error:
+                connection.close(f"nonsense about voice: {error}")
+                return
 
     def remove(self, peer: MeshPeer) -> None:
         """A peer has gone."""
@@ -72,14 +79,14 @@ class MeshVoice:
     def want(self, on: bool) -> None:
         """Be sent voices, or none."""
         self._wants = on
-        for peer in self._channels:
+        for peer in list(self._channels):
             self._tell(peer, Listening(on))
 
     def tell_recording(self, on: bool) -> None:
         """Tell everybody that this end records, or has stopped."""
         self._records = on
         self._note_recording()
-        for peer in self._channels:
+        for peer in list(self._channels):
             self._tell(peer, Recording(on))
 
     # ----------------------------------------------------------------------------------------
@@ -92,4 +99,5 @@ class MeshVoice:
         self._chat.recording = self._records or bool(self._recording)
 
     def _tell(self, peer: MeshPeer, word: Listening | Recording) -> None:
-        peer._connection.send(self._channels[peer], encode(word))
+        with suppress(SendQueueFull):  # who reads nothing does not keep it from the others
+            peer._connection.send(self._channels[peer], encode(word))

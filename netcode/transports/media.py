@@ -22,8 +22,12 @@ FIRST_BYTE, LAST_BYTE = 128, 191
 """Of packets of RTP and RTCP (RFC 7983, section 7)."""
 
 HEADER_BYTES = 12
-MAX_SOURCES = 64
-"""Synchronisation sources of which packets are taken in: libsrtp remembers each for good."""
+MAX_SOURCES = 4_096
+"""Synchronisation sources of which packets are taken in: libsrtp remembers each for good, in some
+hundred bytes. A player hears as many others in the life of a link."""
+
+MAX_SOURCES_OF_CALLERS = 16
+"""The same at an end that is called: a caller has one voice."""
 
 
 class MediaPath:
@@ -42,6 +46,7 @@ class MediaPath:
         self._dtls = dtls
         self._on_packet = on_packet
         self._on_drop = on_drop
+        self.max_sources = MAX_SOURCES
         self._sources: set[bytes] = set()
         self._deliver: Callable[[bytes, int], None] = connection.data_received
         connection.data_received = self._data_received
@@ -71,7 +76,7 @@ class MediaPath:
     def _is_welcome(self, data: bytes) -> bool:
         if len(data) < HEADER_BYTES or is_rtcp(data):
             return False
-        return data[8:12] in self._sources or len(self._sources) < MAX_SOURCES
+        return data[8:12] in self._sources or len(self._sources) < self.max_sources
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
         self._sources.add(data[8:12])  # now that it is certain who has sent this

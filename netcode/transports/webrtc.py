@@ -20,7 +20,7 @@ from netcode.transports import aiortc_private
 from netcode.transports.base import MAX_TRANSPORT_MESSAGE, Lane, TransportStats
 from netcode.transports.gathering import Gathering
 from netcode.transports.listener import Listener
-from netcode.transports.media import MediaPath
+from netcode.transports.media import MAX_SOURCES_OF_CALLERS, MediaPath
 from netcode.transports.webrtc_config import IceServer, choose, create_connection
 from netcode.transports.webrtc_progress import progress
 from netcode.transports.webrtc_sdp import (
@@ -381,6 +381,8 @@ class WebRtcTransport:
     async def _make_answer(self, description: RTCSessionDescription, trickle: bool) -> str:
         # The end of candidates must come after gathering: aioice gathers nothing for a
         # component of which the other end has no candidate.
+        if self._media is not None:
+            self._media.max_sources = MAX_SOURCES_OF_CALLERS
         await self._describe(description, trickle=True)
         sdp = await self._gather()
         if not trickle:

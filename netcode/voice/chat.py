@@ -7,6 +7,8 @@ a mixed frame is taken by the speaker's thread. The game's thread sets volumes a
 
 import asyncio
 import logging
+import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +99,9 @@ class VoiceChat:
         Called in `update` for who is heard: voices fade and pan as the server's policy says."""
         self.heading: float | None = None
         """Where this player looks, in radians from the x axis towards the y axis, for games that
-        are seen through its eyes; None for those that are seen from above, with x to the right."""
+        are seen through its eyes; None for those that are seen from above, with x to the right. As
+        on screens, y grows downwards: where it grows upwards, give both `locate` and this with the
+        sign of y, and of the angle, turned."""
         self.full, self.silent = 0.0, 0.0
         """Up to where a placed voice has its full volume, and where it is no more heard."""
         self.recording = False
@@ -120,6 +124,14 @@ class VoiceChat:
         self._problems: dict[Kind, str] = {}
         self._is_closed = False
         self._recorder: MixRecorder | None = None
+        self._recording_lock = threading.Lock()
+        """The sound card's thread writes, and the game's ends it."""
+        self._opening: dict[Kind, threading.Lock] = {
+            "microphone": threading.Lock(),
+            "speaker": threading.Lock(),
+        }
+        self._wanted: dict[Kind, int] = {"microphone": 0, "speaker": 0}
+        """How often a device has been asked for: an older request gives up."""
 
     # -- talking -----------------------------------------------------------------------------
 
@@ -227,22 +239,17 @@ class VoiceChat:
     def update(self) -> None:
         """Ask where those are who are heard. A client's own `update` calls it."""
         locate = self.locate
-        if locate is None or self.silent <= 0:
+        if locate is None or not 0 <= self.full < self.silent:
             self._places.clear()
             return
         here = locate(self._me)
         for player, is_placed_voice in list(self._heard.items()):
-            there = locate(player) if is_placed_voice else None
-            if here is None or there is None:
-                self._places[player] = NO_PLACE
+            if not is_placed_voice:
+                self._places.pop(player, None)
                 continue
-            self._places[player] = placed(
-                (here[0], here[1]),
-                (there[0], there[1]),
-                full=self.full,
-                silent=self.silent,
-                heading=self.heading,
-            )
+            there = locate(player)
+            if here is not None and there is not None:  # otherwise it stays where it was last
+                self._places[player] = self._place(here, there)
 
     # -- devices -----------------------------------------------------------------------------
 
@@ -265,8 +272,8 @@ class VoiceChat:
     def record(self, path: str | PathLike[str]) -> None:
         """Record what this player hears into a file, ``.wav`` or ``.opus``. Everybody is told.
 
-        A crash loses the last second at most. Raises `UsageError` if it records already, `OSError`
-        if the file cannot be written.
+        A crash loses the last second at most. Raises `UsageError` if it records already, or if the
+        file cannot be made.
         """
         if self._recorder is not None:
             raise UsageError("this voice chat records already: stop_recording() first")
@@ -275,10 +282,15 @@ class VoiceChat:
 
     def stop_recording(self) -> None:
         """End the recording. Harmless if there is none."""
-        recorder, self._recorder = self._recorder, None
-        if recorder is not None:
-            recorder.close()
-            self._tell(lambda wire: wire.tell_recording(False))
+        with self._recording_lock:
+            recorder, self._recorder = self._recorder, None
+            if recorder is None:
+                return
+            try:
+                recorder.close()
+            except OSError as error:
+                log.error("the end of a recording is lost, since it cannot be written: %s", error)
+        self._tell(lambda wire: wire.tell_recording(False))
 
     # -- for those who connect it ------------------------------------------------------------
 
@@ -304,6 +316,8 @@ class VoiceChat:
             self._loop.run_in_executor(None, self._open, "speaker", settings.speaker)
         if self._deafened:
             wire.want(False)
+        if self._recorder is not None:
+            wire.tell_recording(True)
 
     def obey(self, full: float, silent: float, recording: bool) -> None:
         """Take in what the server says about voice."""
@@ -348,6 +362,13 @@ class VoiceChat:
 
     def _open(self, kind: Kind, device: str | None) -> None:
         """Use this device from now on, or say what is wrong with that. Takes some milliseconds."""
+        self._wanted[kind] += 1
+        request = self._wanted[kind]
+        with self._opening[kind]:
+            if request == self._wanted[kind] and not self._is_closed:
+                self._open_now(kind, device)
+
+    def _open_now(self, kind: Kind, device: str | None) -> None:
         from netcode.voice import devices  # only who wants sound needs miniaudio
 
         self._put(kind, None)
@@ -392,15 +413,24 @@ class VoiceChat:
 
     def _pull(self) -> Stereo:
         frame = self._listener.mix(time.monotonic())
-        recorder = self._recorder
-        if recorder is not None:
-            try:
-                recorder.take(frame)
-            except OSError as error:  # a disk that is full ends the recording, and not the game
-                log.error("the recording ends, since it cannot be written: %s", error)
-                self._recorder = None
-                self._tell(lambda wire: wire.tell_recording(False))
+        with self._recording_lock:
+            if self._recorder is not None:
+                try:
+                    self._recorder.take(frame)
+                except OSError as error:  # a disk that is full ends the recording, not the game
+                    log.error("the recording ends, since it cannot be written: %s", error)
+                    self._recorder = None
+                    self._tell(lambda wire: wire.tell_recording(False))
         return frame
+
+    def _place(self, here: Place, there: Place) -> tuple[float, float]:
+        """Gain and pan of who is there; height counts for how far that is."""
+        one, other = (here[0], here[1]), (there[0], there[1])
+        bounds = {"full": self.full, "silent": self.silent}
+        gain, pan = placed(one, other, **bounds, heading=self.heading)
+        if len(here) > 2 and len(there) > 2:
+            gain, _ = placed((0.0, 0.0), (math.dist(here, there), 0.0), **bounds)
+        return gain, pan
 
     def _placing(self, player: int) -> tuple[float, float]:
         gain, pan = self._places.get(player, NO_PLACE)

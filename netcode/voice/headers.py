@@ -42,6 +42,12 @@ def stamped(packet: bytes, payload_type: int) -> bytes:
     return packet if packet[1] == kind else packet[:1] + bytes((kind,)) + packet[2:]
 
 
+def numbered(packet: bytes, sequence: int, payload_type: int, begins: bool) -> bytes:
+    """The packet with this sequence number and payload type, and marked if it begins something."""
+    kind = packet[1] & MARKER | payload_type | (MARKER if begins else 0)
+    return packet[:1] + bytes((kind,)) + sequence.to_bytes(2, "big") + packet[4:]
+
+
 def renumbered(packet: bytes, number: int) -> bytes:
     """The packet as one of the speaker with this number. Raises `WireError` if it is too short."""
     if len(packet) <= HEADER_BYTES:

@@ -6,7 +6,7 @@ question as who sees whom.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,8 @@ class Audience:
     hears: Mask
     placed: Mask
     """Of those who hear: whether by where the speaker is, so that the voice fades and pans."""
-    closeness: Floats = field(default_factory=lambda: np.zeros((0, 0)))
-    """0 to 1: who comes first where there are more speakers than slots."""
+    closeness: Floats | None = None
+    """0 to 1: who comes first where there are more speakers than slots; None if nobody does."""
 
 
 class VoicePolicy:
@@ -80,7 +80,7 @@ class EveryoneVoice(VoicePolicy):
 
     def audience(self, company: Company) -> Audience:
         shape = (len(company),) * 2
-        return Audience(np.ones(shape, bool), np.zeros(shape, bool), np.zeros(shape))
+        return Audience(np.ones(shape, bool), np.zeros(shape, bool))
 
 
 class TeamVoice(VoicePolicy):
@@ -96,7 +96,7 @@ class TeamVoice(VoicePolicy):
         for row, groups in enumerate(company.groups):
             member[row, [number[group] for group in groups]] = 1.0
         shape = (len(company),) * 2
-        return Audience(member @ member.T > 0, np.zeros(shape, bool), np.zeros(shape))
+        return Audience(member @ member.T > 0, np.zeros(shape, bool))
 
 
 class ProximityVoice(VoicePolicy):
@@ -138,5 +138,8 @@ class _Either(VoicePolicy):
         one, two = (policy.audience(company) for policy in self._both)
         flat = (one.hears & ~one.placed) | (two.hears & ~two.placed)
         hears = one.hears | two.hears
-        closeness = np.maximum(one.closeness * one.hears, two.closeness * two.hears)
+        closeness = np.zeros(hears.shape)
+        for each in (one, two):
+            if each.closeness is not None:
+                np.maximum(closeness, each.closeness * each.hears, out=closeness)
         return Audience(hears, hears & ~flat, closeness)

@@ -101,8 +101,14 @@ class Recorder:
         """Writes what is left. More than once does no harm; packets that come later are ignored."""
         if not self._closed:
             self._closed = True
+            failures: list[OSError] = []
             for track in self._tracks.values():
-                track.close()
+                try:
+                    track.close()
+                except OSError as error:  # the others may be on another disk, or shorter
+                    failures.append(error)
+            if failures:
+                raise failures[0]
 
 
 class _Track:

@@ -9,7 +9,7 @@ import pytest
 from netcode.transports.base import Lane
 from netcode.transports.conditioner import Conditioner
 from netcode.transports.link_model import Conditions
-from netcode.transports.media import MAX_SOURCES
+from netcode.transports.media import MAX_SOURCES_OF_CALLERS
 from netcode.transports.webrtc import WebRtcTransport
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -102,13 +102,13 @@ async def test_a_packet_that_is_sent_again_by_somebody_else_is_dropped() -> None
 
 async def test_the_sources_of_a_peer_are_bounded() -> None:
     async with pair() as (near, far):
-        for source in range(3 * MAX_SOURCES):
+        for source in range(3 * MAX_SOURCES_OF_CALLERS):
             near.transport.send_media(rtp(1, source))
             await asyncio.sleep(0)
         near.transport.send(Lane.RELIABLE, b"end")
         await far.until(lambda: (Lane.RELIABLE, b"end") in far.heard)
-        assert len(far.heard) == 1 + MAX_SOURCES
-        assert far.transport.stats.dropped == 2 * MAX_SOURCES
+        assert len(far.heard) == 1 + MAX_SOURCES_OF_CALLERS
+        assert far.transport.stats.dropped == 2 * MAX_SOURCES_OF_CALLERS
 
 
 async def test_bad_weather_is_for_voices_too() -> None:
@@ -136,7 +136,7 @@ async def test_what_strangers_send_takes_no_source_away() -> None:
         internals = near.transport._internals
         assert internals is not None
         socket = internals._connection._nominated[1]
-        for source in range(3 * MAX_SOURCES):
+        for source in range(3 * MAX_SOURCES_OF_CALLERS):
             socket.protocol.transport.sendto(rtp(1, 1000 + source), socket.remote_addr)
         near.transport.send(Lane.RELIABLE, b"end")
         await far.until(lambda: (Lane.RELIABLE, b"end") in far.heard)

@@ -10,7 +10,14 @@ from netcode.core.player import Player
 from netcode.testing import SteppedClient, Stepper
 from netcode.transports.base import Lane
 from netcode.voice.headers import EXTENSION, FIRST_BYTE, FLAT, is_placed
-from netcode.voice.policies import EveryoneVoice, ProximityVoice, TeamVoice, VoicePolicy
+from netcode.voice.policies import (
+    Audience,
+    Company,
+    EveryoneVoice,
+    ProximityVoice,
+    TeamVoice,
+    VoicePolicy,
+)
 
 FRAME = 0.02
 
@@ -263,3 +270,63 @@ def test_who_reads_nothing_cannot_be_made_to_stop_the_server() -> None:
     rules = bob.guest.voice.rules
     assert rules is not None
     assert not rules.recording
+
+
+def numbers(packets: list[bytes]) -> list[int]:
+    return [int.from_bytes(each[2:4], "big") for each in packets]
+
+
+def test_who_was_not_sent_a_voice_for_long_hears_it_again_at_once() -> None:
+    """Numbers have 16 bits, and what is far ahead or behind is taken for a replay."""
+    room = Room(ProximityVoice(100, 600), "Ada Bob")
+    ada, bob = room.clients
+    room.talk(ada, seconds=0.4)
+    first = numbers(room.heard["Bob"])
+    room.ship(bob).x = 3000.0
+    forwarding = room.game.host.voice
+    assert forwarding is not None
+    for _ in range(500):  # ten minutes of talk that Bob is not sent, in large steps
+        ada.guest.voice.send(packet(ada.player_id, next(room._sequences[ada.player_id])))
+        for _ in range(80):
+            next(room._sequences[ada.player_id])
+        room.game.run(1 / 50)
+    room.ship(bob).x = 0.0
+    room._sequences[ada.player_id] = iter(range(40_600, 65_536))
+    room.talk(ada, seconds=0.4)
+    again = numbers(room.heard["Bob"])
+    assert len(again) >= 10
+    assert again == list(range(first[-1] + 1, first[-1] + 1 + len(again)))
+    assert room.heard["Bob"][0][1] & 0x80  # it begins anew
+
+
+def test_a_packet_is_passed_on_once_and_losses_stay_losses() -> None:
+    room = Room(EveryoneVoice(), "Ada Bob")
+    ada, _ = room.clients
+    for sequence in [0, 1, 1, 2, 5, 4, 4, 6, 0, 7]:
+        ada.guest.voice.send(packet(ada.player_id, sequence))
+        room.game.run(FRAME)
+    room.game.run(0.2)
+    assert numbers(room.heard["Bob"]) == [0, 1, 2, 5, 4, 6, 7]
+
+
+def test_who_sends_too_fast_is_passed_on_as_fast_as_everybody() -> None:
+    room = Room(EveryoneVoice(), "Ada Bob")
+    ada, _ = room.clients
+    sequences = iter(range(65_536))
+    for _ in range(300):
+        for _ in range(20):  # a thousand a second
+            ada.guest.voice.send(packet(ada.player_id, next(sequences)))
+        room.game.run(FRAME)
+    assert len(room.heard["Bob"]) <= 6 * 55 + 30
+
+
+def test_a_policy_that_raises_costs_nobody_the_link(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(VoicePolicy):
+        def audience(self, company: Company) -> Audience:
+            raise ZeroDivisionError
+
+    room = Room(Broken(), "Ada Bob")
+    room.talk(*room.clients)
+    assert all(client.joined for client in room.clients)
+    assert room.heard["Bob"] == []
+    assert sum("voice policy" in record.message for record in caplog.records) == 1
