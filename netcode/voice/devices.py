@@ -92,6 +92,7 @@ class _Stream:
         self._told: Device | None = None
         self._flowed = self._flowed_before = 0
         self._sound_thread: int | None = None
+        self._has_raised = False
         self._keeper: threading.Thread | None = None
         self._closed = threading.Event()
 
@@ -229,6 +230,14 @@ class _Stream:
         self._flowed += 1
         self._sound_thread = threading.get_ident()
 
+    def _log_once(self, function: str) -> None:
+        """Log the exception being handled, which a function of the user's has raised."""
+        if not self._has_raised:
+            log.exception(
+                "the function %s of a %s raised; this is logged once", function, self._kind
+            )
+        self._has_raised = True
+
 
 class Microphone(_Stream):
     """Gives 20 ms after 20 ms of a microphone to ``spoken``, in a thread of its own.
@@ -254,7 +263,6 @@ class Microphone(_Stream):
     ) -> None:
         super().__init__(device, changed)
         self._spoken = spoken
-        self._has_raised = False
 
     def _made(self, miniaudio: Any, device_id: Any) -> Any:
         return miniaudio.CaptureDevice(
@@ -288,9 +296,7 @@ class Microphone(_Stream):
         try:
             self._spoken(frame)
         except Exception:
-            if not self._has_raised:
-                log.exception("the function spoken= of a microphone raised; this is logged once")
-            self._has_raised = True
+            self._log_once("spoken=")
 
 
 class Speaker(_Stream):
@@ -315,7 +321,6 @@ class Speaker(_Stream):
     ) -> None:
         super().__init__(device, changed)
         self._pull = pull
-        self._has_raised = False
         self._silence = np.zeros((FRAME, 2), np.float32)
 
     def _made(self, miniaudio: Any, device_id: Any) -> Any:
@@ -358,7 +363,5 @@ class Speaker(_Stream):
                 raise UsageError(f"pull() gives arrays of shape ({FRAME}, 2), not {frame.shape}")
             return frame
         except Exception:
-            if not self._has_raised:
-                log.exception("the function pull= of a speaker raised; this is logged once")
-            self._has_raised = True
+            self._log_once("pull=")
             return self._silence
