@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from netcode.errors import WireError
-from netcode.wire.messages import pack, unpack
+from netcode.wire.messages import pack_word, unpack
 
 VOICE = "netcode/voice"
 """Name of the reliable channel."""
@@ -38,8 +38,7 @@ class Recording:
 
 
 def encode(word: VoiceRules | Listening | Recording) -> bytes:
-    values = {name: getattr(word, name) for name in word.__slots__}
-    return pack([type(word).__name__, values])
+    return pack_word(word)
 
 
 def decode_rules(data: bytes) -> VoiceRules:

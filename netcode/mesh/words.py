@@ -21,7 +21,7 @@ from hmac import digest as hmac
 
 from netcode.core.join import MAX_GRACE
 from netcode.errors import WireError
-from netcode.wire.messages import pack, unpack
+from netcode.wire.messages import pack_word, unpack
 
 CONTROL = "netcode/mesh"
 """Name of the reliable channel of these words."""
@@ -87,7 +87,7 @@ Word = Hello | Welcome | Ready | Known | Same | Here
 
 
 def encode(word: Word) -> bytes:
-    return pack([type(word).__name__, {name: getattr(word, name) for name in word.__slots__}])
+    return pack_word(word)
 
 
 def decode(data: bytes) -> Word:

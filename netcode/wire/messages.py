@@ -77,6 +77,11 @@ def pack(value: Any) -> bytes:
     return packed
 
 
+def pack_word(word: Any) -> bytes:
+    """A dataclass with slots as msgpack: its name, and its fields by name."""
+    return pack([type(word).__name__, {name: getattr(word, name) for name in word.__slots__}])
+
+
 def unpack(data: bytes) -> Any:
     """One msgpack value and nothing behind it. Raises `WireError`."""
     try:
