@@ -13,18 +13,12 @@ from tests.unit.signaling.turn.turn_lab import (
     PEER_V6,
     UDP,
     Lab,
-    Player,
+    allocated,
     attribute,
     code,
     family,
     send_indication,
 )
-
-
-def allocated(lab: Lab | None = None, **how: object) -> Player:
-    player = (lab or Lab()).player()
-    assert code(player.allocate(**how)) == 0
-    return player
 
 
 def test_indications_travel_both_ways() -> None:

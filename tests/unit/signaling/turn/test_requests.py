@@ -19,18 +19,12 @@ from tests.unit.signaling.turn.turn_lab import (
     UDP,
     Lab,
     Player,
+    allocated,
     attribute,
     code,
     family,
     xor_peer,
 )
-
-
-def allocated(lab: Lab | None = None, **how: object) -> Player:
-    player = (lab or Lab()).player()
-    assert code(player.allocate(**how)) == 0
-    return player
-
 
 # --- Binding (RFC 8489, 12) ---
 

@@ -211,3 +211,10 @@ def code(answer: codec.Message | None) -> int:
     """The code of an answer; 0 for yes."""
     assert answer is not None, "no answer"
     return 0 if answer.message_class is Class.RESPONSE else answer.attributes["ERROR-CODE"][0]
+
+
+def allocated(lab: Lab | None = None, **how: object) -> Player:
+    """A player who has an allocation."""
+    player = (lab or Lab()).player()
+    assert code(player.allocate(**how)) == 0
+    return player
