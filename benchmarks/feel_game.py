@@ -132,7 +132,6 @@ class Game:
         self.rng = random.Random(seed)
         self.paths: dict[int, deque[tuple[float, float, float]]] = {}
         """By handle: x, y and speed at each of the last ticks."""
-        self.first_tick = 1
         self.verdicts: dict[int, tuple[bool, ...]] = {}
         """By number of the shot: which of the crossing targets the server found hit."""
         self._shots: dict[int, int] = {}
